@@ -1,0 +1,86 @@
+-- One commit: check the fence, check every target, then write everything. Refusing leaves nothing changed.
+-- Redis does not roll a script back, so all that can fail comes first: types are read before the first write,
+-- and counters, the only writes that can overflow, are taken back when one of them refuses.
+-- Arguments and keys are two streams read in step by the code below; src/consumers/commit.ts writes them.
+local nextKey, nextArg = 0, 0
+local function key() nextKey = nextKey + 1 return KEYS[nextKey] end
+local function arg() nextArg = nextArg + 1 return ARGV[nextArg] end
+local function number() return tonumber(arg()) end
+
+-- The fence: stored offset, owner epoch, and the pipeline's guards must be what the batch was computed from.
+local offsetKey, ownerKey, pipelineKey = key(), key(), key()
+local expectedOffset, epoch = arg(), arg()
+local offset = redis.call('GET', offsetKey) or ''
+local owner = redis.call('HGET', ownerKey, 'epoch') or '0'
+if offset ~= expectedOffset or owner ~= epoch then return { 'fence', offset, owner } end
+for _ = 1, number() do
+  local field, expected = arg(), arg()
+  if (redis.call('HGET', pipelineKey, field) or '') ~= expected then return { 'guard', field } end
+end
+
+-- Types of the targets that are neither counters (they are tried below) nor plain strings (SET takes any key).
+for _ = 1, number() do
+  local target, wanted = key(), arg()
+  local found = redis.call('TYPE', target).ok
+  if found ~= wanted and found ~= 'none' then return { 'target', target, found } end
+end
+
+local done = {}
+local function undo()
+  for i = #done, 1, -1 do
+    local step = done[i]
+    local back = string.sub(step[3], 1, 1) == '-' and string.sub(step[3], 2) or '-' .. step[3]
+    if step[2] then redis.call('HINCRBY', step[1], step[2], back) else redis.call('INCRBY', step[1], back) end
+  end
+end
+for _ = 1, number() do
+  local hash = key()
+  for _ = 1, number() do
+    local field, amount = arg(), arg()
+    local reply = redis.pcall('HINCRBY', hash, field, amount)
+    if type(reply) == 'table' and reply.err then undo() return { 'target', hash, field } end
+    done[#done + 1] = { hash, field, amount }
+  end
+end
+for _ = 1, number() do
+  local target, amount = key(), arg()
+  local reply = redis.pcall('INCRBY', target, amount)
+  if type(reply) == 'table' and reply.err then undo() return { 'target', target, '' } end
+  done[#done + 1] = { target, false, amount }
+end
+
+-- From here on nothing can fail.
+for _ = 1, number() do -- MSET in slices: a call takes at most 1,000 arguments
+  local slice = {}
+  for i = 1, number() do
+    slice[2 * i - 1] = key()
+    slice[2 * i] = arg()
+  end
+  redis.call('MSET', unpack(slice))
+end
+for _ = 1, number() do redis.call('SET', key(), arg(), 'NX') end -- a parked key keeps what it was first parked with
+for _ = 1, number() do -- a deleted row; a parked key remembers the delete's offset
+  redis.call('DEL', key())
+  redis.call('SET', key(), arg(), 'XX')
+end
+for _ = 1, number() do
+  local zset = key()
+  for _ = 1, number() do
+    local score, member = arg(), arg()
+    if score == '' then redis.call('ZREM', zset, member) else redis.call('ZADD', zset, score, member) end
+  end
+end
+for _ = 1, number() do -- maxima of decimal integers as text: longer is larger, then by digits
+  local hash, field, value = key(), arg(), arg()
+  local known = redis.call('HGET', hash, field) or ''
+  if #value > #known or (#value == #known and value > known) then redis.call('HSET', hash, field, value) end
+end
+for _ = 1, number() do
+  local stream, cap = key(), arg()
+  for _ = 1, number() do
+    redis.call('XADD', stream, 'MAXLEN', cap, '*', 'op', arg(), 'key', arg(), 'offset', arg(), 'lsn', arg(), 'columns', arg())
+  end
+end
+redis.call('SET', offsetKey, arg())
+redis.call('HSET', ownerKey, 'last', arg(), 'ts_ms', arg())
+return { 'ok' }

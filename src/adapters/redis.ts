@@ -1,0 +1,117 @@
+/**
+ * The only importer of the Redis driver. Speaks in keys, strings and hashes; errors leave as PipelineError.
+ * Reconnects for ever with back-off: a command waits until Redis is back, so callers never see a lost connection
+ * unless they set `failFast`.
+ */
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { PipelineError } from '../domain/errors.ts';
+import type { Secret } from '../domain/secret.ts';
+
+export interface RedisOptions {
+  host: string;
+  port: number;
+  /** ACL user; `default` is the admin. */
+  user: string;
+  password: Secret;
+  /** Shown in CLIENT LIST. */
+  name: string;
+  /** Fail a command at once when Redis is away (CLI) instead of waiting for it (consumers). */
+  failFast?: boolean;
+  /** Called at every lost and every new connection. */
+  onConnection?: (state: 'up' | 'down') => void;
+}
+
+export type RedisStore = ReturnType<typeof connectRedis>;
+
+const commitScript = readFileSync(new URL('./commit.lua', import.meta.url), 'utf8');
+
+/** Connection states and replies of one Redis; every method is one round trip unless it says otherwise. */
+export function connectRedis(options: RedisOptions) {
+  const redis = new Redis({
+    host: options.host,
+    port: options.port,
+    username: options.user,
+    password: options.password.reveal(),
+    connectionName: options.name,
+    maxRetriesPerRequest: options.failFast ? 1 : null,
+    retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), 3000),
+    lazyConnect: false,
+  });
+  redis.defineCommand('commitBatch', { lua: commitScript });
+  redis.on('ready', () => options.onConnection?.('up'));
+  redis.on('close', () => options.onConnection?.('down'));
+  redis.on('error', () => undefined); // each failed command rejects on its own; `close` tells of the connection
+
+  const guard = async <T>(run: () => Promise<T>): Promise<T> => {
+    try {
+      return await run();
+    } catch (error) {
+      throw translate(error);
+    }
+  };
+
+  return {
+    ping: () => guard(() => redis.ping()),
+    strings: (keys: string[]): Promise<(string | null)[]> => guard(async () => (keys.length === 0 ? [] : redis.mget(keys))),
+    set: (key: string, value: string, ttlMs?: number) =>
+      guard(() => (ttlMs === undefined ? redis.set(key, value) : redis.set(key, value, 'PX', ttlMs))),
+    /** Sets only when absent; returns what is stored afterwards. */
+    claim: (key: string, value: string): Promise<string> =>
+      guard(async () => ((await redis.set(key, value, 'NX')) === 'OK' ? value : ((await redis.get(key)) ?? value))),
+    /** Sets a hash field only when absent; returns what is stored afterwards. */
+    claimField: (key: string, field: string, value: string): Promise<string> =>
+      guard(async () => ((await redis.hsetnx(key, field, value)) === 1 ? value : ((await redis.hget(key, field)) ?? value))),
+    delete: (keys: string[]) => guard(async () => (keys.length === 0 ? 0 : redis.del(keys))),
+    hash: (key: string): Promise<Record<string, string>> => guard(() => redis.hgetall(key)),
+    deleteFields: (key: string, fields: string[]) => guard(() => redis.hdel(key, ...fields)),
+    setFields: (key: string, fields: Record<string, string>) => guard(() => redis.hset(key, fields)),
+    increment: (key: string, field: string): Promise<number> => guard(() => redis.hincrby(key, field, 1)),
+    /** Many hashes in one atomic read (MULTI). */
+    hashes: (keys: string[]): Promise<Record<string, string>[]> =>
+      guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.hgetall(key)))),
+    /** Many sorted sets, members with scores in score order, in one atomic read. */
+    sortedSets: (keys: string[]): Promise<string[][]> =>
+      guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** Pages of keys that match a glob; a key may come twice. */
+    scan: async function* (pattern: string, pageSize = 1000): AsyncGenerator<string[]> {
+      let cursor = '0';
+      do {
+        const [next, keys] = await guard(() => redis.scan(cursor, 'MATCH', pattern, 'COUNT', pageSize));
+        cursor = next;
+        if (keys.length > 0) yield keys;
+      } while (cursor !== '0');
+    },
+    /** The commit script (commit.lua): all keys, then all arguments. */
+    commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
+      guard(() => (redis as unknown as CommitCommand).commitBatch(keys.length, ...keys, ...args)),
+    close: async () => {
+      redis.disconnect();
+    },
+  };
+}
+
+interface CommitCommand {
+  commitBatch(keyCount: number, ...keysAndArgs: (string | number)[]): Promise<unknown>;
+}
+
+async function transaction<T>(redis: Redis, queue: (multi: ReturnType<Redis['multi']>) => void): Promise<T[]> {
+  const multi = redis.multi();
+  queue(multi);
+  const replies = (await multi.exec()) ?? [];
+  return replies.map(([error, value]) => {
+    if (error) throw error;
+    return value as T;
+  });
+}
+
+/** Redis error replies begin with a code word (the protocol's own classification); anything else is the connection. */
+function translate(error: unknown): PipelineError {
+  const text = error instanceof Error ? error.message : String(error);
+  const code = /^([A-Z]+) /.exec(text)?.[1];
+  if (code === 'OOM' || code === 'MISCONF') {
+    return new PipelineError('redis_out_of_memory', `Redis refuses writes (${code}): raise maxmemory or free disk space`, { cause: error });
+  }
+  if (code && code !== 'LOADING' && code !== 'READONLY') return new PipelineError('redis_refused', `Redis refused a command: ${text}`, { cause: error });
+  return new PipelineError('redis_unavailable', `Redis is not reachable: ${text}`, { cause: error });
+}

@@ -1,0 +1,156 @@
+/**
+ * The only reader of the environment. Every setting is one line of one schema: type, default, unit, meaning.
+ * Invariant: `.env.example` is printed from this schema, so a setting that is not documented cannot exist.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { Secret } from './domain/secret.ts';
+
+const environment: Record<string, string | undefined> = process.env;
+
+const port = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
+const count = (fallback: number, min = 1, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+const secret = () =>
+  z
+    .string()
+    .min(1)
+    .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces')
+    .transform((text) => new Secret(text))
+    .optional();
+const identifier = (fallback: string) =>
+  z
+    .string()
+    .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'a lower-case SQL identifier')
+    .default(fallback);
+
+/** One entry per setting. Durations and sizes carry their unit last in the name. */
+export const settings = {
+  SLUICE_DATA_DIR: z.string().min(1).default('.sluice').describe('Folder that holds all data, logs and generated secrets'),
+  SLUICE_TOOLS_DIR: z.string().min(1).default('.sluice-tools').describe('Folder for the fetched servers; shared by stacks, kept by reset'),
+  SLUICE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is logged'),
+  SLUICE_FAILPOINT_DIR: z.string().min(1).optional().describe('Tests only: folder whose files make a process die or stop at a named point'),
+
+  POSTGRES_PORT: port(15432).describe('PostgreSQL, on 127.0.0.1'),
+  POSTGRES_DB: identifier('source_db').describe('Name of the source database'),
+  POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server)'),
+  KAFKA_PORT: port(19092).describe('Kafka broker, on 127.0.0.1'),
+  CONNECT_PORT: port(18083).describe('Kafka Connect REST, on 127.0.0.1'),
+  REDIS_PORT: port(16379).describe('Redis, on 127.0.0.1'),
+  REDIS_KEY_PREFIX: z
+    .string()
+    .regex(/^(\{[A-Za-z0-9_-]+\}:)?$/, 'empty, or a hash tag such as {shop}:')
+    .default('')
+    .describe('Put before every key; a hash tag such as {shop}: keeps one pipeline in one Redis Cluster slot'),
+  TEMPORAL_PORT: port(17233).describe('Temporal gRPC, on 127.0.0.1'),
+  TEMPORAL_UI_PORT: port(18233).describe('Temporal Web, on 127.0.0.1'),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
+
+  POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated when not given'),
+  SLUICE_REPLICATION_PASSWORD: secret().describe('Password of role sluice_replication (Debezium); generated when not given'),
+  SLUICE_READER_PASSWORD: secret().describe('Password of role sluice_reader (verify, batch); generated when not given'),
+  SLUICE_WRITER_PASSWORD: secret().describe('Password of role sluice_writer (generator); generated when not given'),
+  REDIS_PASSWORD: secret().describe('Password of the Redis default (admin) user; generated when not given'),
+  SLUICE_REDIS_PASSWORD: secret().describe('Password of the Redis user sluice-consumer; generated when not given'),
+
+  TOPIC_PREFIX: z.string().regex(/^[A-Za-z0-9_-]+$/).default('ecommerce').describe('First part of every change topic'),
+  TOPIC_PARTITIONS: count(4, 1, 256).describe('Partitions of each change topic; must not change under a running pipeline'),
+  TOPIC_RETENTION_HOURS: count(168).describe('How long Kafka keeps changes, hours'),
+  CDC_BATCH_ROWS_MAX: count(1000, 1, 2000).describe('Most events one commit may hold'),
+  CDC_BATCH_BYTES_MAX: count(8 * 1024 * 1024, 64 * 1024).describe('Most event bytes one commit may hold (one larger event is a batch of its own)'),
+  CDC_CHANGES_MAX: count(100, 0, 1000).describe('Entries kept in each cdc:changes:<table> stream'),
+  KAFKA_SESSION_TIMEOUT_MS: count(10_000, 6_000, 300_000).describe('A silent consumer loses its partitions after this, milliseconds'),
+  WATCHDOG_STALL_MS: count(60_000, 5_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
+  HEARTBEAT_INTERVAL_MS: count(5_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
+  HEARTBEAT_CHECK_SECONDS: count(30, 10).describe('Interval of the pipelineHeartbeat workflow, seconds'),
+  PG_SLOT_KEEP_MB: count(4096, 64).describe('PostgreSQL keeps at most this much WAL for a stopped pipeline (max_slot_wal_keep_size), MiB'),
+
+  SLUICE_GENERATOR: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the mock data generator'),
+  MOCK_DATA_RECORDS_PER_BATCH: count(10, 1, 10_000).describe('Shop actions the generator makes per batch'),
+  MOCK_DATA_INTERVAL_SECONDS: z.coerce.number().min(0.01).max(3600).default(1).describe('Pause between generator batches, seconds'),
+  MOCK_DATA_SEED: count(42, 0).describe('Seed of the generated shop: the same seed makes the same shop'),
+} as const;
+
+export const settingsSchema = z.object(settings);
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** A setting that is missing or malformed. `message` has one line per setting: name, what was wrong, its meaning. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** Settings whose value is a secret: `<NAME>_FILE` may name a file that holds it. */
+export const secretNames = [
+  'POSTGRES_PASSWORD',
+  'SLUICE_REPLICATION_PASSWORD',
+  'SLUICE_READER_PASSWORD',
+  'SLUICE_WRITER_PASSWORD',
+  'REDIS_PASSWORD',
+  'SLUICE_REDIS_PASSWORD',
+] as const;
+export type SecretName = (typeof secretNames)[number];
+
+/** Where generated passwords live. */
+export const secretsFile = (dataDir: string): string => resolve(dataDir, 'secrets.env');
+
+/** Reads a dotenv file; absent means empty. */
+export function readEnvFile(path: string): Record<string, string> {
+  return existsSync(path) ? (parseEnv(readFileSync(path, 'utf8')) as Record<string, string>) : {};
+}
+
+/** What a child process may inherit: our environment without the secrets (Node processes read secrets.env themselves). */
+export function inheritedEnvironment(): Record<string, string> {
+  const hidden = new Set<string>(secretNames.flatMap((name) => [name, `${name}_FILE`]));
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !hidden.has(name))) as Record<string, string>;
+}
+
+/** The resolved settings as environment variables, secrets left out. */
+export function settingsEnvironment(loaded: Settings): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(loaded)
+      .filter(([, value]) => value !== undefined && !(value instanceof Secret))
+      .map(([name, value]) => [name, String(value)]),
+  );
+}
+
+function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const merged = { ...env };
+  for (const name of secretNames) {
+    const file = env[`${name}_FILE`];
+    if (merged[name] || !file) continue;
+    if (!existsSync(file)) throw new ConfigError(`${name}_FILE names ${file}, which does not exist`);
+    merged[name] = readFileSync(file, 'utf8').trim();
+  }
+  return merged;
+}
+
+/**
+ * Settings from, in falling order: the environment, `.env` in `cwd`, the generated `secrets.env`.
+ * An empty value counts as not given. Paths become absolute. Throws ConfigError naming every bad setting.
+ */
+export function loadSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
+  const given = withSecretFiles({ ...readEnvFile(resolve(cwd, '.env')), ...withoutEmpty(env) });
+  const dataDir = resolve(cwd, given['SLUICE_DATA_DIR'] || settings.SLUICE_DATA_DIR.parse(undefined));
+  const parsed = settingsSchema.safeParse({ ...readEnvFile(secretsFile(dataDir)), ...withoutEmpty(given) });
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0]) as keyof typeof settings;
+      return `${name}: ${issue.message}. ${settings[name]?.description ?? ''}`;
+    });
+    throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
+  }
+  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, parsed.data.SLUICE_TOOLS_DIR) };
+}
+
+function withoutEmpty(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+/** The secret, or a ConfigError that says how to get it. */
+export function requireSecret(loaded: Settings, name: SecretName): Secret {
+  const value = loaded[name];
+  if (!value) throw new ConfigError(`${name} is not set. Start the stack once (npm start generates it) or set it in the environment.`);
+  return value;
+}

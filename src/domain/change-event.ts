@@ -1,0 +1,152 @@
+/**
+ * One Kafka record of a change topic → one decoded event, or the reason why it can never be applied.
+ * Pure and total: any bytes give an answer, nothing throws.
+ */
+import { fitsInt64 } from './amount.ts';
+import { ColumnError, convertColumn, type ColumnValue, type Row } from './columns.ts';
+import { parseJson } from './json.ts';
+import type { Contributions, Table } from './tables/table.ts';
+
+/** A Kafka record as the adapter hands it over. `offset` is the record's place in its partition. */
+export interface SourceRecord {
+  offset: bigint;
+  timestampMs: string;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: Record<string, Buffer | string | undefined>;
+}
+
+export type Operation = 'c' | 'u' | 'd' | 'r';
+
+/** A row change. `image` is null after a delete. LSN and commit time are provenance, never order. */
+export interface RowChange {
+  kind: 'change';
+  offset: bigint;
+  op: Operation;
+  id: string;
+  image: Row | null;
+  contributions: Contributions;
+  /** Columns whose value differs between before and after; empty unless `op` is u. */
+  changed: string[];
+  lsn: string;
+  commitMs: number;
+  /** 32-bit transaction id; null on snapshot reads. */
+  txId: number | null;
+}
+
+/** Counted nowhere, changes nothing: the delete before it did the work. */
+export interface Tombstone {
+  kind: 'tombstone';
+  offset: bigint;
+}
+
+/** Can never be applied. `id` is null when not even the key could be read. */
+export interface Rejected {
+  kind: 'rejected';
+  offset: bigint;
+  reason: RejectReason;
+  detail: string;
+  id: string | null;
+}
+
+export type RejectReason = 'malformed_json' | 'malformed_key' | 'malformed_envelope' | 'bad_column' | 'number_range' | 'unsupported_operation' | 'sum_range';
+export type TableEvent = RowChange | Tombstone | Rejected;
+
+const nothing: Contributions = { counters: [], members: [] };
+
+/** Decodes a record of `table`'s topic. */
+export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent {
+  const { offset } = record;
+  const id = decodeKey(record.key);
+  const rejected = (reason: RejectReason, detail: string): Rejected => ({ kind: 'rejected', offset, reason, detail, id });
+
+  if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset };
+  let envelope: unknown;
+  try {
+    envelope = parseJson(record.value.toString('utf8'));
+  } catch {
+    return rejected('malformed_json', 'the value is not JSON');
+  }
+  if (!isObject(envelope) || !isObject(envelope['source'])) return rejected('malformed_envelope', 'not a Debezium change envelope');
+  const { op, source, before, after } = envelope;
+  if (op === 't') return rejected('unsupported_operation', 'TRUNCATE');
+  if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r') return rejected('unsupported_operation', 'unknown op');
+  if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}');
+  if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table');
+  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`);
+
+  try {
+    const image = op === 'd' ? null : decodeRow(table, id, after as Record<string, unknown>);
+    const contributions = image === null ? nothing : table.contributions(image);
+    if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64');
+    return {
+      kind: 'change',
+      offset,
+      op,
+      id,
+      image,
+      contributions,
+      changed: op === 'u' ? changedColumns(before, after) : [],
+      lsn: decodeLsn(source),
+      commitMs: typeof source['ts_ms'] === 'number' ? source['ts_ms'] : 0,
+      txId: typeof source['txId'] === 'number' ? source['txId'] : null,
+    };
+  } catch (error) {
+    if (error instanceof ColumnError) return rejected('bad_column', error.message);
+    throw error;
+  }
+}
+
+/** The heartbeat row and its provenance, as stored under `cdc:heartbeat`; null when the record is none. */
+export function decodeHeartbeat(record: SourceRecord): { ts: string; txId: number | null; json: string } | null {
+  if (record.value === null) return null;
+  try {
+    const envelope = parseJson(record.value.toString('utf8'));
+    if (!isObject(envelope) || !isObject(envelope['after']) || !isObject(envelope['source'])) return null;
+    const { after, source } = envelope;
+    const row = { ...after, _offset: Number(record.offset), _lsn: decodeLsn(source), _ts_ms: source['ts_ms'] };
+    return { ts: String(after['ts']), txId: typeof source['txId'] === 'number' ? source['txId'] : null, json: JSON.stringify(row) };
+  } catch {
+    return null;
+  }
+}
+
+function decodeKey(key: Buffer | null): string | null {
+  if (key === null) return null;
+  try {
+    const parsed = parseJson(key.toString('utf8'));
+    const id = isObject(parsed) ? parsed['id'] : undefined;
+    return Number.isInteger(id) || typeof id === 'bigint' ? String(id) : null;
+  } catch {
+    return null;
+  }
+}
+
+function decodeRow(table: Table, id: string, after: Record<string, unknown>): Row {
+  const row: Row = {};
+  for (const name in after) {
+    const type = table.columns[name];
+    if (type) row[name] = convertColumn(name, type, after[name]);
+    else if (name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
+    else row[name] = after[name] as ColumnValue;
+  }
+  for (const name in table.columns) if (row[name] === undefined) throw new ColumnError(`column ${name} is missing`);
+  if (String(row['id']) !== id) throw new ColumnError('column id is not the record key');
+  return row;
+}
+
+function changedColumns(before: unknown, after: unknown): string[] {
+  if (!isObject(before) || !isObject(after)) return [];
+  return Object.keys(after).filter((name) => before[name] !== after[name] && JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+}
+
+/** Incremental-snapshot reads carry no `lsn`; the second part of `sequence` is the LSN they were read at. */
+function decodeLsn(source: Record<string, unknown>): string {
+  if (typeof source['lsn'] === 'number' || typeof source['lsn'] === 'bigint') return String(source['lsn']);
+  const digits = typeof source['sequence'] === 'string' ? source['sequence'].match(/\d+/g) : null;
+  return digits?.at(-1) ?? '0';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

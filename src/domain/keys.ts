@@ -1,0 +1,46 @@
+/**
+ * Every Redis key is built here (the public contract: docs/redis-keys.md).
+ * Names are logical; `createKeys(prefix)` puts the pipeline's prefix before each.
+ */
+export type Keys = ReturnType<typeof createKeys>;
+
+/** Logical name of a row: `order` + `17` → `order:17`. */
+export const rowName = (entity: string, id: string): string => `${entity}:${id}`;
+/** Logical names of the hashes and sets that rows contribute to. */
+export const names = {
+  live: (table: string) => `metrics:${table}`,
+  revenue: 'metrics:revenue',
+  ordersByStatus: 'metrics:orders:by_status',
+  customersByState: 'metrics:customers:by_state',
+  productsByCategory: 'metrics:products:by_category',
+  product: (id: string) => `metrics:product:${id}`,
+  customerOrders: (id: string) => `customer:${id}:orders`,
+  stats: (table: string) => `cdc:stats:${table}`,
+} as const;
+
+export function createKeys(prefix: string) {
+  const key = (name: string): string => prefix + name;
+  return {
+    /** Any logical name → the real key. */
+    of: key,
+    prefix,
+    row: (entity: string, id: string) => key(rowName(entity, id)),
+    statsTotal: key('cdc:stats:total'),
+    status: key('cdc:status'),
+    heartbeat: key('cdc:heartbeat'),
+    changes: (table: string) => key(`cdc:changes:${table}`),
+    /** The fence: last applied offset + 1. */
+    offset: (topic: string, partition: number) => key(`cdc:offset:${topic}-${partition}`),
+    /** Hash per partition: `epoch` of its owner, `last` = fingerprint of the record before the fence, `ts_ms` of its event. */
+    owner: (topic: string, partition: number) => key(`cdc:fence:owner:${topic}-${partition}`),
+    /** Hash, one per pipeline: `spec`, `generation:<topic>`, `truncate:<table>`. */
+    pipeline: key('cdc:fence:pipeline'),
+    /** String: who this prefix belongs to. */
+    identity: key('cdc:fence:identity'),
+    /** String with expiry: verify asks the consumers to stop before the first event outside its snapshot. */
+    hold: key('cdc:fence:hold'),
+    /** Hash `<topic>-<partition>` → hold token: which partitions have stopped. */
+    held: key('cdc:fence:held'),
+    parked: (table: string, id: string) => key(`cdc:parked:${table}:${id}`),
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * A replica row as text: the source's columns, then the engine's members, which begin with `_`.
+ * Invariant: `_c` and `_s` are exactly what the row has added to counters and sorted sets, so it can always be taken back.
+ */
+import type { Contributions } from './tables/table.ts';
+import type { RowChange } from './change-event.ts';
+import { parseJson, stringifyJson } from './json.ts';
+
+/** Where a row's last applied event stands. A re-created topic raises the generation before its re-snapshot. */
+export interface Version {
+  generation: number;
+  offset: bigint;
+}
+
+export interface StoredRow {
+  version: Version;
+  contributions: Contributions;
+}
+
+/** Throws SyntaxError when the text is not a row this engine wrote. */
+export function parseStoredRow(text: string): StoredRow {
+  const row = parseJson(text) as Record<string, unknown> | null;
+  if (row === null || typeof row['_offset'] !== 'number' || !Array.isArray(row['_c']) || !Array.isArray(row['_s'])) {
+    throw new SyntaxError('not a row of this engine');
+  }
+  return {
+    version: { generation: Number(row['_gen'] ?? 0), offset: BigInt(row['_offset']) },
+    contributions: { counters: row['_c'], members: row['_s'] } as Contributions,
+  };
+}
+
+/** Text of the row after `change`. Members: `_offset`, `_gen`, `_lsn`, `_ts_ms` (provenance), `_c` counters, `_s` set members. */
+export function formatStoredRow(change: RowChange, generation: number): string {
+  const { image, contributions } = change;
+  const lossless = hasBigInt(image as Record<string, unknown>) || contributions.counters.some(([, , amount]) => typeof amount === 'bigint');
+  return stringifyJson(
+    {
+      ...image,
+      _offset: Number(change.offset),
+      _gen: generation,
+      _lsn: change.lsn,
+      _ts_ms: change.commitMs,
+      _c: contributions.counters,
+      _s: contributions.members,
+    },
+    lossless,
+  );
+}
+
+/** Whether `a` is newer than `b`: by generation, then by offset; never by LSN or clock. */
+export const isNewer = (a: Version, b: Version): boolean =>
+  a.generation > b.generation || (a.generation === b.generation && a.offset > b.offset);
+
+function hasBigInt(value: unknown): boolean {
+  if (typeof value === 'bigint') return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasBigInt);
+}

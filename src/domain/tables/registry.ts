@@ -1,0 +1,11 @@
+/** The replicated tables. A new table is one file here, one migration and one test. */
+import { customers } from './customers.ts';
+import { orderItems } from './order-items.ts';
+import { orders } from './orders.ts';
+import { products } from './products.ts';
+import type { Table } from './table.ts';
+
+export const tables: readonly Table[] = [customers, products, orders, orderItems];
+
+/** Raised whenever a contribution comes to mean something else: old and new code never commit side by side. */
+export const contributionSpec = 'cdc-1';

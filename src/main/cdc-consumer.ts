@@ -1,0 +1,79 @@
+/** Composition root of the CDC consumer: change topics → replica in Redis. */
+import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import { createKafkaProducer } from '../adapters/kafka-producer.ts';
+import { connectPostgres } from '../adapters/postgres.ts';
+import { connectRedis } from '../adapters/redis.ts';
+import { requireSecret } from '../config.ts';
+import { createCdcProcessor } from '../consumers/cdc/processor.ts';
+import { consume } from '../consumers/consume.ts';
+import { createDeadLetterSink } from '../consumers/dead-letters.ts';
+import { createReplicaStatus } from '../consumers/status.ts';
+import { createKeys } from '../domain/keys.ts';
+import { contributionSpec, tables } from '../domain/tables/registry.ts';
+import { deadLetterTopic, groups, heartbeatTopic, tableTopic } from '../domain/topics.ts';
+import { createFailpoint } from '../telemetry/failpoint.ts';
+import { runProcess, type ProcessContext } from './process.ts';
+import { waitFor } from './wait-for.ts';
+
+await runProcess('cdc-consumer', async (context) => {
+  const { settings, log, signal, ready } = context;
+  const kafka = { brokers: [`127.0.0.1:${settings.KAFKA_PORT}`], clientId: 'sluice-cdc' };
+  const keys = createKeys(settings.REDIS_KEY_PREFIX);
+  const admin = createKafkaAdmin(kafka);
+  const producer = createKafkaProducer(kafka);
+  let redisUp = false;
+  const redis = connectRedis({
+    host: '127.0.0.1',
+    port: settings.REDIS_PORT,
+    user: 'sluice-consumer',
+    password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'),
+    name: 'cdc-consumer',
+    onConnection: (state) => {
+      if (redisUp !== (state === 'up')) log.info({ redis: state }, state === 'up' ? 'Redis is there' : 'waiting for Redis');
+      redisUp = state === 'up';
+    },
+  });
+  const topicTables = new Map(tables.map(({ name }) => [tableTopic(settings.TOPIC_PREFIX, name), name]));
+  const processor = createCdcProcessor({
+    redis,
+    keys,
+    tables,
+    topicPrefix: settings.TOPIC_PREFIX,
+    changesMax: settings.CDC_CHANGES_MAX,
+    deadLetters: createDeadLetterSink(producer, deadLetterTopic(groups.cdc), log.warn.bind(log)),
+    failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR),
+  });
+  const identity = { ...(await readIdentity(context)), cluster: await waitFor('Kafka', log, signal, () => admin.clusterId()), prefix: settings.TOPIC_PREFIX };
+
+  await consume(
+    {
+      consumer: { ...kafka, group: groups.cdc, topics: processor.topics, sessionTimeoutMs: settings.KAFKA_SESSION_TIMEOUT_MS, concurrency: 8 },
+      claim: { redis, admin, keys, spec: contributionSpec, identity },
+      processor,
+      limits: { rowsMax: settings.CDC_BATCH_ROWS_MAX, bytesMax: settings.CDC_BATCH_BYTES_MAX },
+      status: createReplicaStatus(redis, keys, (topic) => topicTables.get(topic) ?? (topic === heartbeatTopic(settings.TOPIC_PREFIX) ? 'heartbeat' : topic)),
+      log,
+      ready,
+      stallMs: settings.WATCHDOG_STALL_MS,
+      blocked: () => !redisUp,
+    },
+    signal,
+  );
+  await Promise.all([admin.close(), producer.close(), redis.close()]);
+});
+
+/** Which database this pipeline copies. */
+async function readIdentity({ settings, log, signal }: ProcessContext): Promise<{ system: string; slot: string }> {
+  const db = connectPostgres({
+    host: '127.0.0.1',
+    port: settings.POSTGRES_PORT,
+    database: settings.POSTGRES_DB,
+    user: 'sluice_reader',
+    password: requireSecret(settings, 'SLUICE_READER_PASSWORD'),
+    name: 'cdc-consumer',
+    max: 1,
+  });
+  const rows = await waitFor('PostgreSQL', log, signal, () => db.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()'));
+  await db.close();
+  return { system: rows[0]!.id, slot: 'sluice' };
+}

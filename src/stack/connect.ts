@@ -1,0 +1,51 @@
+/** Kafka Connect with the Debezium plugin, and the one connector it runs. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
+import type { Settings } from '../config.ts';
+import { jvmCommand } from './jvm.ts';
+import { host, probePort } from './ports.ts';
+import { inProject, layoutOf } from './project.ts';
+import type { Secrets } from './secrets.ts';
+import type { ServerSpec } from './server-spec.ts';
+import { fillTemplate } from './template.ts';
+import type { Tools } from './tools.ts';
+
+/** Connector, replication slot and publication are all called this. */
+export const connectorName = 'sluice';
+
+export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(`http://${host}:${settings.CONNECT_PORT}`);
+
+export function connectServer(settings: Settings, secrets: Secrets, tools: Tools): ServerSpec {
+  const { run } = layoutOf(settings.SLUICE_DATA_DIR);
+  const client = connectClientOf(settings);
+  return {
+    name: 'connect',
+    ports: [settings.CONNECT_PORT],
+    stopSignal: 'SIGTERM',
+    command: async () => {
+      mkdirSync(run, { recursive: true, mode: 0o700 });
+      const configFile = join(run, 'connect.properties');
+      const values = { KAFKA_PORT: settings.KAFKA_PORT, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
+      writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values));
+      return jvmCommand({
+        mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
+        jars: tools.kafkaJars,
+        args: [configFile],
+        env: { SLUICE_REPLICATION_PASSWORD: secrets.SLUICE_REPLICATION_PASSWORD.reveal() },
+      });
+    },
+    ready: async () => {
+      await probePort(settings.CONNECT_PORT);
+      await client.ready();
+    },
+  };
+}
+
+/** The connector as debezium/connector.json defines it, with this stack's ports and names filled in. */
+export function connectorConfig(settings: Settings): Record<string, string> {
+  const { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS } = settings;
+  const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS });
+  return z.record(z.string(), z.string()).parse(JSON.parse(text));
+}

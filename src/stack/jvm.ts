@@ -1,0 +1,24 @@
+/** Command line of a Kafka JVM: small heap, serial collector, no listening besides what its configuration says. */
+import { join } from 'node:path';
+import { inheritedEnvironment } from '../config.ts';
+import { inProject } from './project.ts';
+import { serverEnvironment, type Command } from './server-spec.ts';
+
+const flags = ['-Xms64m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:MaxMetaspaceSize=192m', '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true'];
+
+export interface JvmProgram {
+  mainClass: string;
+  jars: string[];
+  args: string[];
+  env?: Record<string, string>;
+}
+
+export function jvmCommand({ mainClass, jars, args, env = {} }: JvmProgram): Command {
+  const inherited = inheritedEnvironment();
+  const javaHome = inherited['JAVA_HOME'];
+  return {
+    file: javaHome ? join(javaHome, 'bin/java') : 'java',
+    args: [...flags, `-Dlog4j2.configurationFile=${inProject('stack/log4j2.properties')}`, '-cp', jars.join(':'), mainClass, ...args],
+    env: serverEnvironment(inherited, env),
+  };
+}

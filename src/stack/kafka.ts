@@ -1,0 +1,71 @@
+/** Kafka in KRaft mode: one node that is broker and controller. Its storage is formatted once. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Settings } from '../config.ts';
+import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import { deadLetterTopic, groups, heartbeatTopic, signalTopic, tableTopic } from '../domain/topics.ts';
+import { tables } from '../domain/tables/registry.ts';
+import { jvmCommand } from './jvm.ts';
+import { findFreePort, host, probePort } from './ports.ts';
+import { inProject, layoutOf } from './project.ts';
+import { runCommand } from './run-command.ts';
+import type { ServerSpec } from './server-spec.ts';
+import { fillTemplate } from './template.ts';
+import type { Tools } from './tools.ts';
+
+const maxMessageBytes = 16 * 1024 * 1024;
+
+export const brokersOf = (settings: Settings): string[] => [`${host}:${settings.KAFKA_PORT}`];
+
+export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
+  const { kafka: dir } = layoutOf(settings.SLUICE_DATA_DIR);
+  const configFile = join(dir, 'kafka.properties');
+  const storage = join(dir, 'storage');
+  const program = (mainClass: string, ...args: string[]) => jvmCommand({ mainClass, jars: tools.kafkaJars, args });
+  return {
+    name: 'kafka',
+    ports: [settings.KAFKA_PORT],
+    stopSignal: 'SIGTERM',
+    command: async () => {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const values = { KAFKA_PORT: settings.KAFKA_PORT, KAFKA_CONTROLLER_PORT: await findFreePort(), KAFKA_DATA_DIR: storage };
+      writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/kafka.properties'), 'utf8'), values));
+      if (!existsSync(join(storage, 'meta.properties'))) {
+        const { file, args, env } = program('kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', configFile);
+        await runCommand('Kafka storage format', file, args, { env });
+      }
+      return program('kafka.Kafka', configFile);
+    },
+    ready: async () => {
+      await probePort(settings.KAFKA_PORT);
+      const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-start' });
+      await admin.waitReady().finally(() => admin.close());
+    },
+  };
+}
+
+/** Creates every topic before anyone reads or writes: kafkajs fails on a missing one, Connect would choose one partition. */
+export async function ensureTopics(settings: Settings): Promise<void> {
+  const config = {
+    'retention.ms': String(settings.TOPIC_RETENTION_HOURS * 3_600_000),
+    'max.message.bytes': String(maxMessageBytes),
+  };
+  const prefix = settings.TOPIC_PREFIX;
+  const single = [heartbeatTopic(prefix), signalTopic(prefix), deadLetterTopic(groups.cdc)];
+  const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-topics' });
+  try {
+    await admin.ensureTopics([
+      ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
+      ...single.map((topic) => ({ topic, partitions: 1, config })),
+    ]);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** 16 random bytes in base64url; Kafka's tools refuse one that begins with a dash. */
+function newClusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? newClusterId() : id;
+}

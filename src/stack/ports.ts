@@ -1,0 +1,89 @@
+/** Ports on loopback: whether each is free, and who has it when it is not. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import type { Settings } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+
+export const host = '127.0.0.1';
+
+export const portSettings = ['POSTGRES_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'REDIS_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT'] as const;
+
+/** Throws port_taken with one line per port that cannot be used. */
+export async function requireFreePorts(settings: Settings): Promise<void> {
+  const problems: string[] = [];
+  const seen = new Map<number, string>();
+  for (const name of portSettings) {
+    const port = settings[name];
+    const twin = seen.get(port);
+    if (twin) problems.push(`${name} and ${twin} are both ${port}: give one of them another port.`);
+    seen.set(port, name);
+    const code = await tryPort(port);
+    if (code === 'EADDRINUSE') {
+      problems.push(`Port ${port} (${name}) is taken by ${ownerOf(port) ?? 'another process'}: stop it, or set ${name} to a free port.`);
+    } else if (code) {
+      problems.push(`Port ${port} (${name}) cannot be opened (${code}): set ${name} to another port.`);
+    }
+  }
+  if (problems.length > 0) throw new PipelineError('port_taken', problems.join('\n'));
+}
+
+/** A port nobody listens on now. */
+export function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject).listen(0, host, () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no address'))));
+    });
+  });
+}
+
+/** One attempt: resolves when something accepts a connection. */
+export function probePort(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host, port });
+    socket.once('error', reject).once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+  });
+}
+
+function tryPort(port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown')).listen(port, host, () => server.close(() => resolve(null)));
+  });
+}
+
+/** `pid 123 (postgres)` for a listener that we may see; a process of another user stays unnamed. */
+function ownerOf(port: number): string | null {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const inodes = ['/proc/net/tcp', '/proc/net/tcp6']
+    .flatMap((file) => readLines(file))
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[1]?.endsWith(`:${hex}`) && fields[3] === '0A')
+    .map((fields) => `socket:[${fields[9]}]`);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (openFilesOf(pid).some((target) => inodes.includes(target))) {
+      return `pid ${pid} (${readLines(`/proc/${pid}/comm`)[0] ?? '?'})`;
+    }
+  }
+  return null;
+}
+
+function openFilesOf(pid: string): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return quietly(() => readdirSync(folder), []).map((fd) => quietly(() => readlinkSync(`${folder}/${fd}`), ''));
+}
+
+const readLines = (file: string): string[] => quietly(() => readFileSync(file, 'utf8').trimEnd().split('\n'), []);
+
+/** /proc changes while it is read, and other people's processes are closed to us: both mean "not known". */
+function quietly<T>(read: () => T, unknown: T): T {
+  try {
+    return read();
+  } catch {
+    return unknown;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Redis (Valkey's server): append-only file, no eviction, two users. Passwords reach it as SHA-256 in a 0600 file.
+ * Invariant: the consumers' user can touch the pipeline's own keys only, and nothing that concerns the whole server.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectRedis } from '../adapters/redis.ts';
+import { inheritedEnvironment, type Settings } from '../config.ts';
+import type { Secret } from '../domain/secret.ts';
+import { host, probePort } from './ports.ts';
+import { layoutOf } from './project.ts';
+import type { Secrets } from './secrets.ts';
+import { serverEnvironment, type ServerSpec } from './server-spec.ts';
+import { writeAtomically } from './state-file.ts';
+import type { Tools } from './tools.ts';
+
+export const consumerUser = 'sluice-consumer';
+
+/** First parts of the keys the CDC consumer owns (docs/redis-keys.md). */
+const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics'];
+const consumerCommands = [
+  ...['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'discard'],
+  ...['eval', 'evalsha', 'script|load', 'script|exists', 'scan', 'type', 'exists', 'del', 'pttl', 'pexpire'],
+  ...['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hmget', 'hgetall', 'hdel', 'hincrby'],
+  ...['zadd', 'zrem', 'zrange', 'zrangebyscore', 'zscore', 'zcard', 'xadd', 'xrange', 'xrevrange', 'xlen'],
+];
+
+export function redisServer(settings: Settings, secrets: Secrets, tools: Tools): ServerSpec {
+  const { redis: dir } = layoutOf(settings.SLUICE_DATA_DIR);
+  return {
+    name: 'redis',
+    ports: [settings.REDIS_PORT],
+    stopSignal: 'SIGTERM',
+    command: async () => {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const configFile = join(dir, 'redis.conf');
+      writeAtomically(join(dir, 'users.acl'), accessList(settings, secrets));
+      writeAtomically(configFile, configuration(settings.REDIS_PORT, dir));
+      return { file: tools.redisServer, args: [configFile], env: serverEnvironment(inheritedEnvironment()), cwd: dir };
+    },
+    ready: async () => {
+      await probePort(settings.REDIS_PORT);
+      const redis = connectRedis({ host, port: settings.REDIS_PORT, user: 'default', password: secrets.REDIS_PASSWORD, name: 'sluice-start', failFast: true });
+      await redis.ping().finally(() => redis.close());
+    },
+  };
+}
+
+function configuration(port: number, dir: string): string {
+  return [
+    `bind ${host}`,
+    `port ${port}`,
+    `dir ${JSON.stringify(dir)}`,
+    `aclfile ${JSON.stringify(join(dir, 'users.acl'))}`,
+    'appendonly yes',
+    'appendfsync everysec',
+    'save ""',
+    'maxmemory-policy noeviction',
+    '',
+  ].join('\n');
+}
+
+/** The server's ACL file: the admin, and the consumers' user with its keys and commands. */
+export function accessList(settings: Settings, secrets: Secrets): string {
+  const keys = keyFamilies.map((family) => `~${settings.REDIS_KEY_PREFIX}${family}:*`).join(' ');
+  const commands = consumerCommands.map((name) => `+${name}`).join(' ');
+  return [
+    `user default on ${hashed(secrets.REDIS_PASSWORD)} ~* &* +@all`,
+    `user ${consumerUser} on ${hashed(secrets.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
+    '',
+  ].join('\n');
+}
+
+const hashed = (password: Secret): string => `#${createHash('sha256').update(password.reveal()).digest('hex')}`;

@@ -1,0 +1,34 @@
+/**
+ * The passwords in force. `secrets.env` (mode 0600) holds all of them, generated or given: a command in another shell
+ * (status, verify) and the node processes then need nothing more. A password in the environment or .env always wins
+ * over the file, and is applied to its server and recorded at the next start.
+ */
+import { randomBytes } from 'node:crypto';
+import { parseEnv } from 'node:util';
+import { readEnvFile, secretNames, secretsFile, type SecretName, type Settings } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+import { Secret } from '../domain/secret.ts';
+import { writeAtomically } from './state-file.ts';
+
+export type Secrets = Record<SecretName, Secret>;
+
+/** Reads, completes and records the passwords. Safe to call at every start: a complete file stays as it is. */
+export function settleSecrets(settings: Settings): Secrets {
+  const secrets = Object.fromEntries(
+    secretNames.map((name) => [name, settings[name] ?? new Secret(randomBytes(24).toString('base64url'))]),
+  ) as Secrets;
+  const path = secretsFile(settings.SLUICE_DATA_DIR);
+  const recorded = readEnvFile(path);
+  if (secretNames.some((name) => recorded[name] !== secrets[name].reveal())) {
+    const lines = secretNames.map((name) => dotenvLine(name, secrets[name].reveal()));
+    writeAtomically(path, `# Passwords of this stack. Made by its first start; removed by reset.\n${lines.join('')}`);
+  }
+  return secrets;
+}
+
+/** dotenv has no escapes: of the ways to quote, the first that reads back as written. */
+function dotenvLine(name: string, text: string): string {
+  const line = ["'", '`', '"', ''].map((mark) => `${name}=${mark}${text}${mark}\n`).find((candidate) => parseEnv(candidate)[name] === text);
+  if (!line) throw new PipelineError('bad_argument', `${name} mixes every kind of quote: choose a password with fewer`);
+  return line;
+}

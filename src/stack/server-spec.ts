@@ -1,0 +1,43 @@
+/** What the supervisor must know of a program to start it, see that it is ready, and stop it. */
+import type { ProcessName } from './state-file.ts';
+
+export interface Command {
+  file: string;
+  args: string[];
+  /** The whole environment of the child. */
+  env: Record<string, string>;
+  cwd?: string;
+  uid?: number;
+  gid?: number;
+}
+
+export interface ServerSpec {
+  name: ProcessName;
+  ports: number[];
+  /** Runs before every start, so a restart may choose new ports or put its files in order. */
+  command: () => Promise<Command>;
+  /** One attempt, repeated until it resolves; or `message`: a Node process that sends `ready` over its channel. */
+  ready: (() => Promise<unknown>) | 'message';
+  stopSignal: 'SIGTERM' | 'SIGINT';
+}
+
+/** How long a start may take until it counts as failed. */
+export const readyBudgetMs = 120_000;
+
+/** Stop order: who writes first goes first. Within a stage all stop at once; after its budget a process is killed. */
+export const stopStages: { names: readonly ProcessName[]; budgetMs: number }[] = [
+  { names: ['generator', 'cdc-consumer', 'worker'], budgetMs: 4000 },
+  { names: ['connect', 'temporal'], budgetMs: 4500 },
+  { names: ['kafka', 'postgres', 'redis'], budgetMs: 5500 },
+];
+
+/** Pause before restart number `attempt` (0 first): doubles from half a second to thirty. */
+export const restartDelayMs = (attempt: number): number => Math.min(500 * 2 ** Math.min(attempt, 10), 30_000);
+
+const basics = ['PATH', 'HOME', 'TMPDIR', 'JAVA_HOME', 'JAVA_TOOL_OPTIONS'] as const;
+
+/** The few variables a server needs of ours; everything else it is told by name. */
+export function serverEnvironment(inherited: Record<string, string>, extra: Record<string, string> = {}): Record<string, string> {
+  const kept = basics.filter((name) => inherited[name] !== undefined).map((name) => [name, inherited[name] ?? '']);
+  return { ...Object.fromEntries(kept), LC_ALL: 'C.UTF-8', TZ: 'UTC', ...extra };
+}

@@ -1,0 +1,71 @@
+/**
+ * What a supervisor tells the rest of the world: run/stack.json. Always whole (written aside, then renamed), and every
+ * pid comes with its start time, so that a number the kernel has given to somebody else is never taken for ours.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** In the order in which `status` shows them. */
+export const processNames = ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'worker', 'generator'] as const;
+export type ProcessName = (typeof processNames)[number];
+
+const identity = z.object({ pid: z.number(), startTime: z.string() });
+const processState = z.enum(['starting', 'running', 'restarting', 'failed', 'stopped']);
+const processSchema = z.object({
+  name: z.enum(processNames),
+  pid: z.number().nullable(),
+  startTime: z.string().nullable(),
+  ports: z.array(z.number()),
+  state: processState,
+  restarts: z.number(),
+});
+const stackSchema = z.object({
+  supervisor: identity,
+  /** True once the first change has been seen travelling the whole pipeline. */
+  proven: z.boolean(),
+  processes: z.array(processSchema),
+});
+
+export type ProcessIdentity = z.infer<typeof identity>;
+export type ProcessState = z.infer<typeof processState>;
+export type ProcessRecord = z.infer<typeof processSchema>;
+export type StackRecord = z.infer<typeof stackSchema>;
+
+/** Null when there is none, or none that can be read. */
+export function readStackRecord(path: string): StackRecord | null {
+  if (!existsSync(path)) return null;
+  const parsed = stackSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+  return parsed.success ? parsed.data : null;
+}
+
+export function writeStackRecord(path: string, record: StackRecord): void {
+  writeAtomically(path, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** A reader sees the old text or the new one. Mode 0600. */
+export function writeAtomically(path: string, text: string): void {
+  const aside = `${path}.${process.pid}`;
+  writeFileSync(aside, text, { mode: 0o600 });
+  renameSync(aside, path);
+}
+
+/** The kernel's start time of a live process, in ticks since boot; null when there is no such process (or a zombie). */
+export function startTimeOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? null : (fields[19] ?? null);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
+    throw error;
+  }
+}
+
+export function identityOf(pid: number): ProcessIdentity | null {
+  const startTime = startTimeOf(pid);
+  return startTime === null ? null : { pid, startTime };
+}
+
+export const isAlive = ({ pid, startTime }: { pid: number | null; startTime: string | null }): boolean =>
+  pid !== null && startTime !== null && startTimeOf(pid) === startTime;

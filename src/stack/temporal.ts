@@ -1,0 +1,50 @@
+/** Temporal's development server with its web interface; workflows, timers and schedules are kept in one SQLite file. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { inheritedEnvironment, type Settings } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+import { findFreePort, host } from './ports.ts';
+import { layoutOf } from './project.ts';
+import { serverEnvironment, type ServerSpec } from './server-spec.ts';
+import type { Tools } from './tools.ts';
+
+const searchAttributes = ['AlertType', 'AlertSeverity', 'AlertStatus', 'AlertEntity'];
+
+export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
+  const { temporal: dir } = layoutOf(settings.SLUICE_DATA_DIR);
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  let httpPort = 0;
+  return {
+    name: 'temporal',
+    ports: [settings.TEMPORAL_PORT, settings.TEMPORAL_UI_PORT],
+    stopSignal: 'SIGTERM',
+    command: async () => {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      httpPort = await findFreePort();
+      const options = {
+        ip: host,
+        port: settings.TEMPORAL_PORT,
+        'ui-ip': host,
+        'ui-port': settings.TEMPORAL_UI_PORT,
+        'http-port': httpPort,
+        'metrics-port': await findFreePort(),
+        'db-filename': join(dir, 'temporal.sqlite'),
+        namespace,
+        'log-level': 'warn',
+      };
+      return {
+        file: tools.temporal,
+        args: [
+          ...['server', 'start-dev', '--ui-disable-news-fetch'],
+          ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+          ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+        ],
+        env: serverEnvironment(inheritedEnvironment()),
+      };
+    },
+    ready: async () => {
+      const response = await fetch(`http://${host}:${httpPort}/api/v1/namespaces/${encodeURIComponent(namespace)}`);
+      if (!response.ok) throw new PipelineError('temporal_unavailable', `Temporal has no namespace ${namespace} yet (HTTP ${response.status})`);
+    },
+  };
+}

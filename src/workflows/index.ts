@@ -1,0 +1,2 @@
+/** The bundler's entry: every workflow, nothing else. */
+export { pipelineHeartbeat } from './pipeline-heartbeat.ts';

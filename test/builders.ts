@@ -1,0 +1,108 @@
+/** Builders of what Debezium sends: one line per event in a test. */
+import type { SourceRecord } from '../src/domain/change-event.ts';
+import type { Row } from '../src/domain/columns.ts';
+
+export interface ChangeSpec {
+  table?: string;
+  op?: 'c' | 'u' | 'd' | 'r';
+  before?: Row | null;
+  after?: Row | null;
+  offset?: bigint | number;
+  lsn?: number;
+  commitMs?: number;
+  txId?: number;
+}
+
+const stamp = '2026-11-22T10:00:00.123456Z';
+
+export const aCustomer = (columns: Partial<Row> = {}): Row => ({
+  id: 1,
+  first_name: 'Ada',
+  last_name: 'Byron',
+  email: 'ada@example.com',
+  phone: null,
+  address: null,
+  city: 'Austin',
+  state: 'TX',
+  zip_code: '78701',
+  created_at: stamp,
+  updated_at: stamp,
+  ...columns,
+});
+
+export const aProduct = (columns: Partial<Row> = {}): Row => ({
+  id: 1,
+  name: 'Lamp',
+  description: null,
+  price: '19.99',
+  category: 'Home',
+  stock_quantity: 100,
+  created_at: stamp,
+  updated_at: stamp,
+  ...columns,
+});
+
+export const anOrder = (columns: Partial<Row> = {}): Row => ({
+  id: 1,
+  customer_id: 1,
+  order_date: stamp,
+  total_amount: '10.00',
+  status: 'pending',
+  shipping_address: null,
+  created_at: stamp,
+  updated_at: stamp,
+  ...columns,
+});
+
+export const anOrderItem = (columns: Partial<Row> = {}): Row => ({
+  id: 1,
+  order_id: 1,
+  product_id: 1,
+  quantity: 2,
+  unit_price: '5.00',
+  created_at: stamp,
+  ...columns,
+});
+
+/** A record with exactly this key and value text; null stays null. */
+export const aRecord = (spec: { offset?: bigint | number; key?: string | null; value?: string | null } = {}): SourceRecord => ({
+  offset: BigInt(spec.offset ?? 0),
+  timestampMs: '1763805600000',
+  key: spec.key === null ? null : Buffer.from(spec.key ?? '{"id":1}'),
+  value: spec.value === null || spec.value === undefined ? null : Buffer.from(spec.value),
+  headers: {},
+});
+
+/** A change of one row as Debezium writes it (JSON without schemas). */
+export function aChange(spec: ChangeSpec = {}): SourceRecord {
+  const { table = 'orders', op = 'c', before = null, offset = 0, lsn = 24023128, commitMs = 1763805600000, txId = 700 } = spec;
+  const after = op === 'd' ? null : (spec.after ?? anOrder());
+  const id = (after ?? before)?.['id'] ?? 1;
+  const value = {
+    before,
+    after,
+    source: {
+      version: '3.7.0.Final',
+      connector: 'postgresql',
+      name: 'ecommerce',
+      ts_ms: commitMs,
+      snapshot: op === 'r' ? 'true' : 'false',
+      db: 'source_db',
+      sequence: `["${lsn - 8}","${lsn}"]`,
+      ts_us: commitMs * 1000,
+      schema: 'public',
+      table,
+      txId,
+      lsn,
+      xmin: null,
+    },
+    transaction: null,
+    op,
+    ts_ms: commitMs + 20,
+  };
+  const text = JSON.stringify(value).replace('"schema"', `"ts_ns":${commitMs}000123,"schema"`);
+  return aRecord({ offset, key: `{"id":${String(id)}}`, value: text });
+}
+
+/** The record Debezium writes after a delete. */
+export const aTombstone = (id: number, offset: bigint | number = 0): SourceRecord => aRecord({ offset, key: `{"id":${id}}`, value: null });
