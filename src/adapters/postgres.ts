@@ -2,7 +2,7 @@
  * The only importer of the PostgreSQL driver beside the stack. Numbers beyond int4, money and times stay text, so nothing
  * is rounded. Failures leave as PipelineError by SQLSTATE; a restarted server costs the queries in flight, never the process.
  */
-import { type CustomTypesConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types as driverTypes } from 'pg';
+import { DatabaseError, Pool, type PoolClient, type QueryResult, types } from 'pg';
 import { PipelineError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -32,12 +32,8 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
-const { TIMESTAMP, TIMESTAMPTZ, DATE } = driverTypes.builtins;
-const textTypes: number[] = [TIMESTAMP, TIMESTAMPTZ, DATE];
-const types: CustomTypesConfig = {
-  getTypeParser: ((oid: number, format: 'text') =>
-    textTypes.includes(oid) ? (text: string) => text : driverTypes.getTypeParser(oid, format)) as typeof driverTypes.getTypeParser,
-};
+const { TIMESTAMP, TIMESTAMPTZ, DATE } = types.builtins;
+for (const oid of [TIMESTAMP, TIMESTAMPTZ, DATE]) types.setTypeParser(oid, (text: string) => text);
 
 /** A pool that connects on first use and again after the server was away. */
 export function connectPostgres(options: PostgresOptions): Database {
@@ -52,7 +48,6 @@ export function connectPostgres(options: PostgresOptions): Database {
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
     options: '-c TimeZone=UTC',
-    types,
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
   });
   // A connection that breaks while idle tells it by an event, and the next query gets a new one: nothing to do here.

@@ -73,6 +73,9 @@ export function connectRedis(options: RedisOptions) {
     /** Many sorted sets, members with scores in score order, in one atomic read. */
     sortedSets: (keys: string[]): Promise<string[][]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** Entries of a stream, oldest first, as field maps. */
+    stream: (key: string): Promise<Record<string, string>[]> =>
+      guard(async () => (await redis.xrange(key, '-', '+')).map(([, flat]) => fieldMap(flat))),
     /** Pages of keys that match a glob; a key may come twice. */
     scan: async function* (pattern: string, pageSize = 1000): AsyncGenerator<string[]> {
       let cursor = '0';
@@ -89,6 +92,10 @@ export function connectRedis(options: RedisOptions) {
       redis.disconnect();
     },
   };
+}
+
+function fieldMap(flat: string[]): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]));
 }
 
 interface CommitCommand {

@@ -11,6 +11,17 @@ const xid = z.string().regex(/^\d{1,20}$/);
 export const holdSchema = z.object({ token: z.string().min(1), xmin: xid, xmax: xid, xip: z.array(xid) });
 export type Hold = z.infer<typeof holdSchema>;
 
+/** The hold in `keys.hold`; null when there is none. Anything else under that key is no hold, and stops nobody. */
+export function parseHold(text: string | null): Hold | null {
+  if (text === null) return null;
+  try {
+    return holdSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** Field of `keys.held` for one partition. */
 export const heldField = (topic: string, partition: number): string => `${topic}-${partition}`;
 
 /** `xmin:xmax:xip,…`, the text of PostgreSQL's pg_snapshot → a hold. */

@@ -27,20 +27,24 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
     name: 'kafka',
     ports: [settings.KAFKA_PORT],
     stopSignal: 'SIGTERM',
-    command: async () => {
+    command: async (signal) => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const values = { KAFKA_PORT: settings.KAFKA_PORT, KAFKA_CONTROLLER_PORT: await findFreePort(), KAFKA_DATA_DIR: storage };
       writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/kafka.properties'), 'utf8'), values));
       if (!existsSync(join(storage, 'meta.properties'))) {
         const { file, args, env } = program('kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', configFile);
-        await runCommand('Kafka storage format', file, args, { env });
+        await runCommand('Kafka storage format', file, args, { env, signal });
       }
       return program('kafka.Kafka', configFile);
     },
     ready: async () => {
       await probePort(settings.KAFKA_PORT);
       const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-start' });
-      await admin.waitReady().finally(() => admin.close());
+      try {
+        await admin.waitReady();
+      } finally {
+        await admin.close();
+      }
     },
   };
 }

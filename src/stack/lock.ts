@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { errnoOf } from './errno.ts';
 
 const pollMs = 200;
 
@@ -15,7 +16,7 @@ export async function tryLock(path: string, purpose: string): Promise<{ release:
   try {
     await listen(server, `\0sluice-${name}`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return null;
+    if (errnoOf(error) === 'EADDRINUSE') return null;
     throw error;
   }
   server.unref();

@@ -22,7 +22,7 @@ const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metri
 const consumerCommands = [
   ...['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'discard'],
   ...['eval', 'evalsha', 'script|load', 'script|exists', 'scan', 'type', 'exists', 'del', 'pttl', 'pexpire'],
-  ...['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hmget', 'hgetall', 'hdel', 'hincrby'],
+  ...['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hsetnx', 'hmget', 'hgetall', 'hdel', 'hincrby'],
   ...['zadd', 'zrem', 'zrange', 'zrangebyscore', 'zscore', 'zcard', 'xadd', 'xrange', 'xrevrange', 'xlen'],
 ];
 
@@ -42,7 +42,11 @@ export function redisServer(settings: Settings, secrets: Secrets, tools: Tools):
     ready: async () => {
       await probePort(settings.REDIS_PORT);
       const redis = connectRedis({ host, port: settings.REDIS_PORT, user: 'default', password: secrets.REDIS_PASSWORD, name: 'sluice-start', failFast: true });
-      await redis.ping().finally(() => redis.close());
+      try {
+        await redis.ping();
+      } finally {
+        await redis.close();
+      }
     },
   };
 }

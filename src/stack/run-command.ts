@@ -1,6 +1,7 @@
 /** Runs a program to its end. A failure carries the last lines it printed, and its children die with it. */
 import { spawn } from 'node:child_process';
 import { PipelineError } from '../domain/errors.ts';
+import { errnoOf } from './errno.ts';
 
 export interface RunOptions {
   env: Record<string, string>;
@@ -51,6 +52,6 @@ export function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }

@@ -14,8 +14,8 @@ export interface Command {
 export interface ServerSpec {
   name: ProcessName;
   ports: number[];
-  /** Runs before every start, so a restart may choose new ports or put its files in order. */
-  command: () => Promise<Command>;
+  /** Runs before every start, so a restart may choose new ports or put its files in order. `signal`: stop preparing. */
+  command: (signal: AbortSignal) => Promise<Command>;
   /** One attempt, repeated until it resolves; or `message`: a Node process that sends `ready` over its channel. */
   ready: (() => Promise<unknown>) | 'message';
   stopSignal: 'SIGTERM' | 'SIGINT';
@@ -26,7 +26,7 @@ export const readyBudgetMs = 120_000;
 
 /** Stop order: who writes first goes first. Within a stage all stop at once; after its budget a process is killed. */
 export const stopStages: { names: readonly ProcessName[]; budgetMs: number }[] = [
-  { names: ['generator', 'cdc-consumer', 'worker'], budgetMs: 4000 },
+  { names: ['generator', 'cdc-consumer', 'worker'], budgetMs: 4500 },
   { names: ['connect', 'temporal'], budgetMs: 4500 },
   { names: ['kafka', 'postgres', 'redis'], budgetMs: 5500 },
 ];

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { errnoOf } from './errno.ts';
 
 /** In the order in which `status` shows them. */
 export const processNames = ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'worker', 'generator'] as const;
@@ -56,7 +57,7 @@ export function startTimeOf(pid: number): string | null {
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? null : (fields[19] ?? null);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errnoOf(error);
     if (code === 'ENOENT' || code === 'ESRCH') return null;
     throw error;
   }

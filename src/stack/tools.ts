@@ -4,7 +4,7 @@
  * a folder that exists is whole, and two stacks may start at once.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { inheritedEnvironment } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
@@ -79,8 +79,13 @@ async function settle(set: ToolSet, toolsDir: string, progress: Progress, signal
   return final;
 }
 
-function findOne(dir: string, pattern: string): string {
-  const [found] = globSync(pattern, { cwd: dir });
-  if (!found) throw new PipelineError('tool_missing', `${dir} lacks ${pattern}: remove that folder and start again`);
-  return join(dir, found);
+/** Follows `path` down from `dir`; `*` stands for the only or first entry of a folder. */
+function findOne(dir: string, path: string): string {
+  let found = dir;
+  for (const part of path.split('/')) {
+    const name = part === '*' && existsSync(found) ? (readdirSync(found)[0] ?? part) : part;
+    found = join(found, name);
+  }
+  if (!existsSync(found)) throw new PipelineError('tool_missing', `${dir} lacks ${path}: remove that folder and start again`);
+  return found;
 }

@@ -1,0 +1,149 @@
+/**
+ * PostgreSQL with logical WAL, TCP on loopback only, SCRAM passwords. The admin's password is whatever the settings say
+ * now: a changed one is put in place while the server is down, so neither a lost nor an old password locks anyone out.
+ */
+import { randomBytes } from 'node:crypto';
+import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectPostgres, type Database } from '../adapters/postgres.ts';
+import { inheritedEnvironment, type Settings } from '../config.ts';
+import type { Secret } from '../domain/secret.ts';
+import { migrate, scramVerifier, setRolePasswords } from './migrations.ts';
+import { host } from './ports.ts';
+import type { PostgresFiles } from './postgres-files.ts';
+import { inProject } from './project.ts';
+import { runCommand } from './run-command.ts';
+import type { Secrets } from './secrets.ts';
+import { serverEnvironment, type Command, type ServerSpec } from './server-spec.ts';
+
+/** Migrating and the first queries happen on the always present database `postgres`. */
+const maintenanceDatabase = 'postgres';
+
+export function postgresServer(settings: Settings, secrets: Secrets, files: PostgresFiles): ServerSpec {
+  const data = join(files.home, 'data');
+  return {
+    name: 'postgres',
+    ports: [settings.POSTGRES_PORT],
+    stopSignal: 'SIGINT', // fast shutdown: sessions are ended, data are kept; SIGTERM would wait for every client
+    command: async (signal) => {
+      const settle = existsSync(data) ? settleAdmin : createCluster;
+      await settle({ settings, password: secrets.POSTGRES_PASSWORD, files, data, signal });
+      return program(files, 'postgres', ['-D', data, ...serverOptions(settings)]);
+    },
+    ready: async () => {
+      const db = connectAdmin(settings, secrets, maintenanceDatabase);
+      try {
+        await db.query('SELECT 1');
+      } finally {
+        await db.close();
+      }
+    },
+  };
+}
+
+export const connectAdmin = (settings: Settings, secrets: Secrets, database: string): Database =>
+  connectPostgres({ host, port: settings.POSTGRES_PORT, database, user: settings.POSTGRES_USER, password: secrets.POSTGRES_PASSWORD, name: 'sluice-stack', max: 2 });
+
+/** Database, schema and role passwords. Returns the migrations that were applied; safe to call at every start. */
+export async function prepareDatabase(settings: Settings, secrets: Secrets): Promise<string[]> {
+  const maintenance = connectAdmin(settings, secrets, maintenanceDatabase);
+  try {
+    const found = await maintenance.query('SELECT 1 FROM pg_database WHERE datname = $1', [settings.POSTGRES_DB]);
+    if (found.length === 0) await maintenance.query(`CREATE DATABASE "${settings.POSTGRES_DB}"`);
+  } finally {
+    await maintenance.close();
+  }
+  const db = connectAdmin(settings, secrets, settings.POSTGRES_DB);
+  try {
+    const applied = await migrate(db, inProject('sql'));
+    await setRolePasswords(db, {
+      replication: secrets.SLUICE_REPLICATION_PASSWORD,
+      reader: secrets.SLUICE_READER_PASSWORD,
+      writer: secrets.SLUICE_WRITER_PASSWORD,
+    });
+    return applied;
+  } finally {
+    await db.close();
+  }
+}
+
+function serverOptions(settings: Settings): string[] {
+  const options = {
+    listen_addresses: host,
+    port: settings.POSTGRES_PORT,
+    unix_socket_directories: '',
+    wal_level: 'logical',
+    max_slot_wal_keep_size: `${settings.PG_SLOT_KEEP_MB}MB`,
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // Rows hold personal data: neither the values of a failed statement nor its text belong in the log.
+    log_error_verbosity: 'terse',
+    log_min_error_statement: 'panic',
+  };
+  return Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+interface Cluster {
+  settings: Settings;
+  password: Secret;
+  files: PostgresFiles;
+  data: string;
+  signal: AbortSignal;
+}
+
+async function createCluster(cluster: Cluster): Promise<void> {
+  const { files, data, settings, password } = cluster;
+  const aside = `${data}.part`;
+  const passwordFile = join(files.home, 'password.part');
+  rmSync(aside, { recursive: true, force: true });
+  writeOwn(files, passwordFile, `${password.reveal()}\n`);
+  const args = ['-D', aside, '-U', settings.POSTGRES_USER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'];
+  try {
+    await run(cluster, 'initdb', args);
+  } finally {
+    rmSync(passwordFile);
+  }
+  writeOwn(files, adminFile(aside), `${settings.POSTGRES_USER} ${newVerifier(password)}`);
+  renameSync(aside, data);
+}
+
+/** Beside the cluster: which admin, with which SCRAM verifier, was last put into it. */
+const adminFile = (data: string): string => join(data, 'sluice-admin');
+const newVerifier = (password: Secret): string => scramVerifier(password, randomBytes(16));
+
+/** Gives the admin of the settings its password, unless that was done before. */
+async function settleAdmin(cluster: Cluster): Promise<void> {
+  const { files, data, settings, password } = cluster;
+  const { POSTGRES_USER: user } = settings;
+  if (existsSync(adminFile(data)) && isRecorded(user, password, readFileSync(adminFile(data), 'utf8'))) return;
+  const verifier = newVerifier(password);
+  const sql = [
+    `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') THEN CREATE ROLE "${user}"; END IF; END $$;`,
+    `ALTER ROLE "${user}" SUPERUSER CREATEDB CREATEROLE REPLICATION BYPASSRLS LOGIN PASSWORD '${verifier}';`,
+  ];
+  // Single-user mode needs no password and listens to nobody; one statement a line, by standard input.
+  await run(cluster, 'postgres', ['--single', '-D', data, ...serverOptions(settings), maintenanceDatabase], `${sql.join('\n')}\n`);
+  writeOwn(files, adminFile(data), `${user} ${verifier}`);
+}
+
+/** True when `record` names this user and a verifier of this password. */
+export function isRecorded(user: string, password: Secret, record: string): boolean {
+  const [recordedUser, verifier = ''] = record.split(' ');
+  const [, iterations, salt] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$/.exec(verifier) ?? [];
+  return recordedUser === user && salt !== undefined && scramVerifier(password, Buffer.from(salt, 'base64'), Number(iterations)) === verifier;
+}
+
+function program(files: PostgresFiles, name: string, args: string[]): Command {
+  return { file: join(files.native, 'bin', name), args, env: serverEnvironment(inheritedEnvironment()), cwd: files.home, ...files.user };
+}
+
+async function run({ files, signal }: Cluster, name: string, args: string[], input = ''): Promise<void> {
+  const { file, args: all, ...rest } = program(files, name, args);
+  await runCommand(`PostgreSQL ${name}`, file, all, { ...rest, input, signal });
+}
+
+/** A private file of the user PostgreSQL runs as. */
+function writeOwn({ user }: PostgresFiles, path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o600 });
+  if (user) chownSync(path, user.uid, user.gid);
+}

@@ -1,0 +1,103 @@
+/**
+ * The order of a start. Everything begins as early as what it needs is there; it ends with a row that was seen to travel
+ * the whole pipeline, so "healthy" is an observation and not a hope.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { connectRedis } from '../adapters/redis.ts';
+import type { Settings } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+import { createKeys } from '../domain/keys.ts';
+import { appProcess } from './app-processes.ts';
+import { connectClientOf, connectorConfig, connectorName, connectServer } from './connect.ts';
+import { ensureTopics, kafkaServer } from './kafka.ts';
+import { host, requireFreePorts } from './ports.ts';
+import { placePostgres } from './postgres-files.ts';
+import { connectAdmin, postgresServer, prepareDatabase } from './postgres.ts';
+import type { Progress } from './progress.ts';
+import { consumerUser, redisServer } from './redis.ts';
+import { settleSecrets, type Secrets } from './secrets.ts';
+import type { ServerSpec } from './server-spec.ts';
+import type { Supervisor } from './supervisor.ts';
+import { temporalServer } from './temporal.ts';
+import { fetchTools } from './tools.ts';
+
+const registerBudgetMs = 90_000;
+const proofBudgetMs = 120_000;
+
+export interface StartOptions {
+  settings: Settings;
+  supervisor: Supervisor;
+  progress: Progress;
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal;
+}
+
+/** Brings the whole stack up. Throws at the first thing that fails; the caller then stops the supervisor. */
+export async function startStack({ settings, supervisor, progress, signal }: StartOptions): Promise<void> {
+  await requireFreePorts(settings);
+  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal);
+  const secrets = settleSecrets(settings);
+  const up = (label: string, spec: ServerSpec): Promise<void> =>
+    progress.step(spec.ports.length > 0 ? `${label} on ${host}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
+
+  const postgres = up('PostgreSQL', postgresServer(settings, secrets, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
+  const redis = up('Redis', redisServer(settings, secrets, tools));
+  const kafka = up('Kafka', kafkaServer(settings, tools));
+  const temporal = up('Temporal', temporalServer(settings, tools));
+  const connect = kafka.then(() => up('Kafka Connect', connectServer(settings, secrets, tools)));
+  const schema = postgres.then(() => progress.step('Schema and roles', () => prepareDatabase(settings, secrets), describeMigrations));
+  const topics = kafka.then(() => progress.step('Topics', () => ensureTopics(settings)));
+  const connector = Promise.all([schema, topics, connect]).then(() => progress.step('Debezium connector', () => register(settings, signal)));
+  const consumer = Promise.all([schema, topics, redis]).then(() => up('CDC consumer', appProcess('cdc-consumer', settings)));
+  const worker = Promise.all([temporal, redis]).then(() => up('Temporal worker', appProcess('worker', settings)));
+  const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
+  await Promise.all([connector, consumer, worker, generator]);
+  await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, secrets, signal));
+  supervisor.markProven();
+}
+
+const describeMigrations = (applied: string[]): string => (applied.length === 0 ? 'up to date' : `applied ${applied.join(', ')}`);
+
+/** Kafka Connect answers 409 while its group forms: worth another try until the budget is used up. */
+async function register(settings: Settings, signal: AbortSignal): Promise<void> {
+  const client = connectClientOf(settings);
+  const config = connectorConfig(settings);
+  for (const deadline = Date.now() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
+    try {
+      await client.applyConnector(connectorName, config);
+      return;
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.action !== 'retry' || Date.now() > deadline) throw error;
+    }
+  }
+}
+
+/** Writes the heartbeat row and waits until the replica shows it, or a later one. */
+async function proveFlow(settings: Settings, secrets: Secrets, signal: AbortSignal): Promise<void> {
+  const db = connectAdmin(settings, secrets, settings.POSTGRES_DB);
+  const redis = connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: secrets.SLUICE_REDIS_PASSWORD, name: 'sluice-start' });
+  const { heartbeat } = createKeys(settings.REDIS_KEY_PREFIX);
+  try {
+    const [written] = await db.query<{ ms: string }>(
+      `INSERT INTO cdc.heartbeat (id, ts) VALUES (1, clock_timestamp())
+       ON CONFLICT (id) DO UPDATE SET ts = excluded.ts RETURNING floor(extract(epoch FROM ts) * 1000)::text AS ms`,
+    );
+    for (const deadline = Date.now() + proofBudgetMs; Date.now() < deadline; await wait(50, undefined, { signal })) {
+      const [stored] = await redis.strings([heartbeat]);
+      if (stored && heartbeatMs(stored) >= Number(written?.ms)) return;
+    }
+  } finally {
+    await Promise.all([db.close(), redis.close()]);
+  }
+  const status = await connectClientOf(settings).connectorStatus(connectorName);
+  const states = status ? [status.connector, ...status.tasks].map(({ state }) => state).join(', ') : 'not registered';
+  throw new PipelineError(
+    'heartbeat_late',
+    `No change reached Redis within ${proofBudgetMs / 1000} s (connector: ${states}). See logs/connect.log and logs/cdc-consumer.log in SLUICE_DATA_DIR.`,
+  );
+}
+
+function heartbeatMs(json: string): number {
+  const row: unknown = JSON.parse(json);
+  return typeof row === 'object' && row !== null && 'ts' in row ? Date.parse(String(row.ts)) : Number.NaN;
+}

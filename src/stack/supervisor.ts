@@ -1,0 +1,76 @@
+/**
+ * All supervised programs of one data folder. Writes run/stack.json at every change; stops in the order of the data's way.
+ * Invariant: one supervisor per data folder, and what a killed one left behind is stopped before a new one starts.
+ */
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { PipelineError } from '../domain/errors.ts';
+import type { Say } from './progress.ts';
+import { layoutOf } from './project.ts';
+import { killGroup } from './run-command.ts';
+import { stopStages, type ServerSpec } from './server-spec.ts';
+import { identityOf, isAlive, processNames, readStackRecord, writeStackRecord, type ProcessRecord } from './state-file.ts';
+import { SupervisedProcess } from './supervised-process.ts';
+
+export type Supervisor = ReturnType<typeof createSupervisor>;
+
+export function createSupervisor(dataDir: string, say: Say) {
+  const layout = layoutOf(dataDir);
+  const supervised = new Map<string, SupervisedProcess>();
+  const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
+  let proven = false;
+  let stopped: Promise<void> | undefined;
+  for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+
+  const publish = (): void => {
+    const records = [...supervised.values()].map(({ record }) => record);
+    const processes = records.sort((a, b) => processNames.indexOf(a.name) - processNames.indexOf(b.name));
+    writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
+  };
+
+  async function stopInOrder(): Promise<void> {
+    for (const { names, budgetMs } of stopStages) {
+      await Promise.all(names.flatMap((name) => supervised.get(name)?.stop(budgetMs) ?? []));
+    }
+  }
+
+  publish();
+  return {
+    /** Starts a program and keeps it alive from then on. */
+    start: async (spec: ServerSpec): Promise<void> => {
+      if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
+      const logFile = layout.logOf(spec.name);
+      if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
+      const one = new SupervisedProcess(spec, { logFile, say, onChange: publish });
+      supervised.set(spec.name, one);
+      await one.start();
+    },
+    markProven: (): void => {
+      proven = true;
+      publish();
+    },
+    /** Stops everything, once; further calls wait for the same stop. */
+    stop: (): Promise<void> => (stopped ??= stopInOrder()),
+    kill: (): void => supervised.forEach((one) => one.kill()),
+  };
+}
+
+/** Stops what a supervisor that was killed has left running. Returns the names of what it stopped. */
+export async function stopLeftovers(dataDir: string): Promise<string[]> {
+  const record = readStackRecord(layoutOf(dataDir).stateFile);
+  if (!record || isAlive(record.supervisor)) return [];
+  const left = record.processes.filter(isAlive);
+  for (const { names, budgetMs } of stopStages) {
+    await Promise.all(left.filter(({ name }) => names.includes(name)).map((one) => stopProcess(one, budgetMs)));
+  }
+  return left.map(({ name }) => name);
+}
+
+async function stopProcess(one: ProcessRecord, budgetMs: number): Promise<void> {
+  if (one.pid === null) return;
+  const deadline = Date.now() + budgetMs;
+  process.kill(one.pid, one.name === 'postgres' ? 'SIGINT' : 'SIGTERM');
+  while (isAlive(one) && Date.now() < deadline) await wait(50);
+  if (isAlive(one)) killGroup(one.pid);
+  while (isAlive(one)) await wait(50);
+}

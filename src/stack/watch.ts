@@ -1,0 +1,68 @@
+/**
+ * Looks at the running stack every few seconds: a line of figures for whoever watches, and a failed connector started
+ * again (Connect itself leaves a failed task alone for ever).
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Settings } from '../config.ts';
+import { createKeys, names } from '../domain/keys.ts';
+import { tables } from '../domain/tables/registry.ts';
+import { connectClientOf, connectorName } from './connect.ts';
+import type { Say } from './progress.ts';
+import { restartDelayMs } from './server-spec.ts';
+import { connectReplica, readStatus, type StackStatus } from './status.ts';
+
+const intervalMs = 5000;
+
+/** Runs until `signal`. `showLine` is called with every line of figures. */
+export async function watchStack(settings: Settings, signal: AbortSignal, say: Say, showLine: Say | null): Promise<void> {
+  let attempt = 0;
+  let notBefore = 0;
+  while (!signal.aborted) {
+    const status = await readStatus(settings);
+    if (showLine && !signal.aborted) showLine(await describeStatus(settings, status));
+    const failed = [status.connector.state, ...status.connector.tasks].includes('FAILED');
+    if (!failed) attempt = 0;
+    else if (Date.now() >= notBefore) {
+      say('The Debezium connector has failed: restarting it, see logs/connect.log');
+      notBefore = Date.now() + intervalMs + restartDelayMs(attempt);
+      attempt += 1;
+      await connectClientOf(settings).restartFailed(connectorName).catch((error: unknown) => say(String(error)));
+    }
+    await wait(intervalMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** One line: health, lag, events by op, rows, revenue. */
+async function describeStatus(settings: Settings, status: StackStatus): Promise<string> {
+  const poorly = status.processes.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} ${state}`);
+  if (!status.healthy) return `NOT HEALTHY: ${poorly.join(', ') || `connector ${[status.connector.state, ...status.connector.tasks].join('/')}`}`;
+  const keys = createKeys(settings.REDIS_KEY_PREFIX);
+  const redis = connectReplica(settings, 'sluice-watch');
+  try {
+    const of = (name: string): string => keys.of(name);
+    const stats = tables.map(({ name }) => of(names.stats(name)));
+    const live = tables.map(({ name }) => of(names.live(name)));
+    const hashes = await redis.hashes([of(names.revenue), ...stats, ...live]);
+    return figures(status, hashes[0] ?? {}, hashes.slice(1, 1 + tables.length), hashes.slice(1 + tables.length));
+  } catch (error) {
+    return `figures are not available: ${error instanceof Error ? error.message : String(error)}`;
+  } finally {
+    await redis.close();
+  }
+}
+
+type Hash = Record<string, string>;
+
+function figures(status: StackStatus, revenue: Hash, stats: Hash[], live: Hash[]): string {
+  const sum = (hashes: Hash[], field: string): bigint => hashes.reduce((total, hash) => total + BigInt(hash[field] ?? 0), 0n);
+  const ops = ['r', 'c', 'u', 'd'].map((op) => `${op} ${sum(stats, op)}`).join(', ');
+  const lagEvents = status.lag.reduce((total, { events }) => total + Number(events), 0);
+  const lagMs = Math.max(0, ...status.lag.map(({ ms }) => Number(ms)));
+  return `healthy · lag ${lagEvents} events, ${lagMs} ms · events ${ops} · rows ${sum(live, 'live')} · revenue ${formatCents(BigInt(revenue['total_cents'] ?? 0))}`;
+}
+
+export function formatCents(cents: bigint): string {
+  const digits = String(cents < 0n ? -cents : cents).padStart(3, '0');
+  const whole = digits.slice(0, -2).replaceAll(/\B(?=(\d{3})+$)/g, ',');
+  return `${cents < 0n ? '-' : ''}${whole}.${digits.slice(-2)}`;
+}

@@ -1,0 +1,123 @@
+/** Expected against found, value by value: pure. A difference says where it is, never what to do. */
+import { parse, stringify } from 'lossless-json';
+import type { Counter, SourceColumn } from './source.ts';
+
+export interface RowDifference {
+  key: string;
+  column: string;
+  expected: string;
+  found: string;
+}
+export interface SetDifference {
+  key: string;
+  member: string;
+  expected: string;
+  found: string;
+}
+export interface AmountDifference {
+  key: string;
+  field: string;
+  expected: string;
+  found: string;
+  /** found − expected; `?` when what was found is no integer. */
+  difference: string;
+}
+
+export const absent = '(absent)';
+const present = '(present)';
+/** In the column's place when the whole row differs. */
+export const wholeRow = '(row)';
+
+/** Column by column. Members that begin with `_` are the engine's own; any other that the source does not have is a difference. */
+export function compareRow(key: string, columns: SourceColumn[], expected: string | null, found: string | null): RowDifference[] {
+  if (expected === null || found === null) {
+    return expected === found ? [] : [{ key, column: wholeRow, expected: expected ? present : absent, found: found ? present : absent }];
+  }
+  const wanted = parseObject(expected) ?? {};
+  const row = parseObject(found);
+  if (row === null) return [{ key, column: wholeRow, expected: 'a JSON object', found: found.slice(0, 40) }];
+  const times = new Set(columns.filter(({ type }) => type.startsWith('timestamp')).map(({ name }) => name));
+  const names = new Set([...Object.keys(wanted), ...Object.keys(row).filter((name) => !name.startsWith('_'))]);
+  return [...names].flatMap((column) => {
+    const same = times.has(column) ? sameTime(wanted[column], row[column]) : canonical(wanted[column]) === canonical(row[column]);
+    return same ? [] : [{ key, column, expected: canonical(wanted[column]), found: canonical(row[column]) }];
+  });
+}
+
+/** A run of digits that a double may not hold: only then the slower, exact parser. */
+const longNumber = /\d{16}/;
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = longNumber.test(text) ? parse(text, null, exactNumber) : JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+const exactNumber = (text: string): number | bigint => (/^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text)) ? BigInt(text) : Number(text));
+
+const canonical = (value: unknown): string => (value === undefined ? absent : (stringify(value) ?? absent));
+
+function sameTime(expected: unknown, found: unknown): boolean {
+  if (expected === found) return true;
+  return typeof expected === 'string' && typeof found === 'string' && isoMicros(found) !== null && isoMicros(expected) === isoMicros(found);
+}
+
+const isoShape = /^([+-]?\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6})0*)?Z$/;
+
+/** Microseconds since 1970 of an ISO 8601 time that ends in Z, any year PostgreSQL can hold; null for any other text. */
+export function isoMicros(text: string): bigint | null {
+  const match = isoShape.exec(text);
+  if (!match) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+  // Proleptic Gregorian day number with years that begin in March, so that the leap day comes last.
+  const y = month > 2 ? year : year - 1;
+  const days = 365 * y + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + Math.floor((153 * ((month + 9) % 12) + 2) / 5) + day - 719_469;
+  const seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+  return BigInt(seconds) * 1_000_000n + BigInt((match[7] ?? '').padEnd(6, '0'));
+}
+
+/** `found`: members and scores in turn, as ZRANGE gives them. */
+export function compareSet(key: string, expected: Map<string, string>, found: string[]): SetDifference[] {
+  const scores = new Map(found.flatMap((member, at) => (at % 2 === 0 ? [[member, found[at + 1] ?? '']] : [])));
+  return [...new Set([...expected.keys(), ...scores.keys()])].flatMap((member) => {
+    const wanted = expected.get(member);
+    const score = scores.get(member);
+    const same = wanted !== undefined && score !== undefined && Number(wanted) === Number(score);
+    return same ? [] : [{ key, member, expected: wanted ?? absent, found: score ?? absent }];
+  });
+}
+
+/** Counters of the same hashes that count events, not rows: they have no SQL twin. */
+const eventFields = new Set(['created', 'updated', 'deleted']);
+const rowHashes = new Set(['metrics:customers', 'metrics:products', 'metrics:orders', 'metrics:order_items']);
+
+export interface ComparedAmounts {
+  checked: number;
+  differences: AmountDifference[];
+}
+
+/** Counters of SQL against hashes by logical name. Absent is 0 on both sides. */
+export function compareAmounts(expected: Counter[], found: Map<string, Record<string, string>>): ComparedAmounts {
+  const pairs = new Map<string, { key: string; field: string; expected: string; found: string }>();
+  const pairOf = (key: string, field: string) => {
+    const name = JSON.stringify([key, field]);
+    const pair = pairs.get(name) ?? { key, field, expected: '0', found: '0' };
+    pairs.set(name, pair);
+    return pair;
+  };
+  for (const { hash, field, amount } of expected) pairOf(hash, field).expected = amount;
+  for (const [hash, fields] of found) {
+    for (const [field, amount] of Object.entries(fields)) {
+      if (!(rowHashes.has(hash) && eventFields.has(field))) pairOf(hash, field).found = amount;
+    }
+  }
+  const differences = [...pairs.values()].flatMap((pair) => {
+    const isAmount = /^-?\d+$/.test(pair.found);
+    if (isAmount && BigInt(pair.found) === BigInt(pair.expected)) return [];
+    return [{ ...pair, difference: isAmount ? String(BigInt(pair.found) - BigInt(pair.expected)) : '?' }];
+  });
+  return { checked: pairs.size, differences };
+}

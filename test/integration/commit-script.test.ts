@@ -1,0 +1,179 @@
+/**
+ * Goal: the commit script on a real Redis does what the engine's property test assumes: all or nothing, fence first.
+ * Method: the real CDC processor over a real Redis; histories and deliveries are random, refusals are provoked one by one.
+ */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import fc from 'fast-check';
+import { createCdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { Claim, Processor } from '../../src/consumers/processor.ts';
+import type { Rejected, SourceRecord } from '../../src/domain/change-event.ts';
+import { createKeys } from '../../src/domain/keys.ts';
+import { tables } from '../../src/domain/tables/registry.ts';
+import { tableTopic } from '../../src/domain/topics.ts';
+import { aChange, aRecord, anOrder } from '../builders.ts';
+import { startRedis, type TestRedis } from '../redis.ts';
+import { deliveries, expectedReplica, history, partitionCount, tableNames, totalEvents } from '../shop-stream.ts';
+
+const keys = createKeys('{test}:');
+let redis: TestRedis;
+let processor: Processor;
+let letters: Rejected[];
+
+before(async () => {
+  redis = await startRedis('{test}:');
+});
+after(() => redis.stop());
+beforeEach(async () => {
+  await wipe();
+  letters = [];
+  processor = createCdcProcessor({
+    redis: redis.store,
+    keys,
+    tables,
+    topicPrefix: 'shop',
+    changesMax: 5,
+    deadLetters: async (_ref, rejected) => void letters.push(...rejected.map((one) => one.rejected)),
+    failpoint: () => undefined,
+  });
+});
+
+async function wipe(): Promise<void> {
+  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
+}
+
+const topic = tableTopic('shop', 'orders');
+const aClaim = (claim: Partial<Claim> = {}): Claim => ({ topic, partition: 0, epoch: 0, offset: null, guards: {}, generation: 0, expect: null, ...claim });
+
+async function everything(): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for await (const page of redis.admin.scan('*')) {
+    for (const key of page) found[key] = await readAny(key);
+  }
+  return found;
+}
+
+async function readAny(key: string): Promise<unknown> {
+  const readers = [() => redis.admin.strings([key]), () => redis.admin.hash(key), () => redis.admin.sortedSets([key]), () => redis.admin.stream(key)];
+  return Promise.all(readers.map((read) => read().catch(() => 'another type')));
+}
+
+test('any delivery through the real script leaves the replica of the final rows', async () => {
+  await fc.assert(
+    fc.asyncProperty(history(60), deliveries, async (shop, plan) => {
+      await wipe();
+      const claims = new Map([...shop.log.keys()].map((name) => [name, aClaim({ topic: tableTopic('shop', name.slice(0, name.lastIndexOf('-'))), partition: Number(name.at(-1)) })]));
+      const deliver = async (pick: number, size: number, zombie: boolean): Promise<void> => {
+        const [name, records] = [...shop.log][pick % shop.log.size]!;
+        const claim = claims.get(name)!;
+        const fresh = records.filter(({ offset }) => offset >= (claim.offset ?? 0n)).slice(0, size);
+        if (fresh.length === 0) return;
+        const ghost = { ...claim };
+        assert.deepEqual(await processor.apply(claim, fresh), { result: 'applied' });
+        if (zombie) assert.equal((await processor.apply(ghost, fresh)).result, 'refused');
+      };
+      for (const { partition, size, fate } of plan) if (fate !== 'crash') await deliver(partition, size, fate === 'zombie');
+      for (let pick = 0; pick < shop.log.size; pick += 1) await deliver(pick, Infinity, false);
+      await assertReplica(shop);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+async function assertReplica(shop: Parameters<typeof expectedReplica>[0]): Promise<void> {
+  const expected = expectedReplica(shop);
+  const ids = [1, 2, 3, 4, 5, 6];
+  for (const { entity } of tables) {
+    const texts = await redis.store.strings(ids.map((id) => keys.row(entity, String(id))));
+    for (const [i, text] of texts.entries()) {
+      const columns = text === null ? undefined : Object.fromEntries(Object.entries(JSON.parse(text) as object).filter(([name]) => !name.startsWith('_')));
+      assert.deepEqual(columns, expected.rows.get(`${entity}:${ids[i]}`));
+    }
+  }
+  const hashes = [
+    ...tableNames.flatMap((name) => [`metrics:${name}`, `cdc:stats:${name}`]),
+    ...['metrics:revenue', 'metrics:orders:by_status', 'metrics:customers:by_state', 'metrics:products:by_category', 'metrics:product:1', 'metrics:product:2'],
+  ];
+  const stored = await redis.store.hashes(hashes.map(keys.of));
+  for (const [i, hash] of hashes.entries()) {
+    const counters = Object.entries(stored[i]!).filter(([field, value]) => value !== '0' && !field.startsWith('last_'));
+    assert.deepEqual(Object.fromEntries(counters), Object.fromEntries(expected.counters.get(hash) ?? []), hash);
+  }
+  for (const zset of ['customer:1:orders', 'customer:2:orders']) {
+    const [flat = []] = await redis.store.sortedSets([keys.of(zset)]);
+    const members = Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], Number(flat[2 * i + 1])]));
+    assert.deepEqual(members, Object.fromEntries(expected.members.get(zset) ?? []));
+  }
+  assert.equal(Number((await redis.store.strings([keys.statsTotal]))[0] ?? 0), totalEvents(shop));
+  assert.ok(partitionCount > 1);
+}
+
+test('a commit under another fence, epoch or guard changes nothing and says what is stored', async () => {
+  const claim = aClaim();
+  await processor.apply(claim, [aChange({ offset: 7 })]);
+  const state = await everything();
+  const next = [aChange({ op: 'u', offset: 8, after: anOrder({ total_amount: '99.00' }) })];
+  assert.deepEqual(await processor.apply(aClaim({ offset: 5n }), next), { result: 'refused', epoch: 0, offset: 8n, cause: 'fence' });
+  assert.deepEqual(await processor.apply(aClaim({ offset: 8n, epoch: 3 }), next), { result: 'refused', epoch: 0, offset: 8n, cause: 'fence' });
+  assert.deepEqual((await processor.apply(aClaim({ offset: 8n, guards: { spec: 'other' } }), next)).result, 'refused');
+  assert.deepEqual(await everything(), state);
+});
+
+test('a sum that would leave int64 dead-letters the one event that cannot be added; its neighbours are applied', async () => {
+  await redis.admin.setFields(keys.of('metrics:revenue'), { total_cents: '9223372036854775000' });
+  const records = [1, 2, 3, 4].map((id) => aChange({ offset: id, after: anOrder({ id, total_amount: id === 3 ? '1000.00' : '1.00' }) }));
+  assert.deepEqual(await processor.apply(aClaim(), records), { result: 'applied' });
+  assert.deepEqual(letters.map(({ offset, reason, id }) => ({ offset, reason, id })), [{ offset: 3n, reason: 'sum_range', id: '3' }]);
+  assert.deepEqual(await redis.store.hash(keys.of('metrics:revenue')), { 'total_cents': '9223372036854775300', 'cents:pending': '300' });
+  const [one, three, parked, fence] = await redis.store.strings([keys.row('order', '1'), keys.row('order', '3'), keys.parked('orders', '3'), keys.offset(topic, 0)]);
+  assert.ok(one);
+  assert.equal(three, null);
+  assert.equal(parked, '-1');
+  assert.equal(fence, '5');
+  assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '3', dead: '1' });
+});
+
+test('a target of another type is refused before anything is written', async () => {
+  await redis.admin.set(keys.of('customer:1:orders'), 'not a set');
+  assert.deepEqual(await processor.apply(aClaim(), [aChange({ offset: 1 })]), { result: 'applied' });
+  assert.deepEqual(letters.map(({ reason }) => reason), ['sum_range']);
+  assert.equal((await redis.store.strings([keys.row('order', '1')]))[0], null);
+});
+
+test('what cannot be decoded is dead-lettered with its key parked at the last applied offset, and the stream goes on', async () => {
+  const records = [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aRecord({ offset: 3, key: 'no json', value: '{}' }), aChange({ offset: 4, after: anOrder({ id: 2 }) })];
+  assert.deepEqual(await processor.apply(aClaim(), records), { result: 'applied' });
+  assert.deepEqual(letters.map(({ reason, id }) => [reason, id]), [['malformed_json', '1'], ['malformed_envelope', null]]);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.offset(topic, 0)]), ['1', '5']);
+  assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '2', dead: '2' });
+});
+
+test('a parked key remembers the delete that came after it', async () => {
+  await processor.apply(aClaim(), [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aChange({ op: 'd', before: anOrder(), offset: 3 })]);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.row('order', '1')]), ['3', null]);
+});
+
+test('a heartbeat is stored with its provenance and counted nowhere', async () => {
+  const record: SourceRecord = aChange({ table: 'heartbeat', op: 'u', after: { id: 1, ts: '2026-11-22T10:00:00Z' }, offset: 9, lsn: 77 });
+  assert.deepEqual(await processor.apply(aClaim({ topic: 'shop.cdc.heartbeat' }), [record]), { result: 'applied' });
+  const [text, total] = await redis.store.strings([keys.heartbeat, keys.statsTotal]);
+  assert.deepEqual(pick(JSON.parse(text!) as Record<string, unknown>, ['ts', '_offset', '_lsn']), { ts: '2026-11-22T10:00:00Z', _offset: 9, _lsn: '77' });
+  assert.equal(total, null);
+});
+
+test('integers beyond 2^53 reach the row digit for digit', async () => {
+  const record = aChange({ offset: 1 });
+  record.value = Buffer.from(record.value!.toString().replace('"shipping_address":null', '"shipping_address":null,"big":9223372036854775807'));
+  await processor.apply(aClaim(), [record]);
+  assert.match((await redis.store.strings([keys.row('order', '1')]))[0]!, /"big":9223372036854775807,/);
+});
+
+test('the last changes are told newest last, and no more than the cap', async () => {
+  await processor.apply(aClaim(), Array.from({ length: 9 }, (_, i) => aChange({ offset: i, after: anOrder({ id: i + 1 }) })));
+  const entries = await redis.admin.stream(keys.changes('orders'));
+  assert.deepEqual(entries.map(({ op, key, offset }) => [op, key, offset]), [4, 5, 6, 7, 8].map((i) => ['c', `order:${i + 1}`, String(i)]));
+});
+
+function pick<T extends object>(value: T, fields: (keyof T)[]): Partial<T> {
+  return Object.fromEntries(fields.map((field) => [field, value[field]])) as Partial<T>;
+}
