@@ -70,7 +70,6 @@ export const aRecord = (spec: { offset?: bigint | number; key?: string | null; v
   timestampMs: '1763805600000',
   key: spec.key === null ? null : Buffer.from(spec.key ?? '{"id":1}'),
   value: spec.value === null || spec.value === undefined ? null : Buffer.from(spec.value),
-  headers: {},
 });
 
 /** A change of one row as Debezium writes it (JSON without schemas). */

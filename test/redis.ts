@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectRedis, type RedisStore } from '../src/adapters/redis.ts';
 import { loadSettings } from '../src/config.ts';
+import type { Secret } from '../src/domain/secret.ts';
 import { findFreePort } from '../src/stack/ports.ts';
 import { createProgress } from '../src/stack/progress.ts';
 import { redisServer } from '../src/stack/redis.ts';
-import { settleSecrets } from '../src/stack/secrets.ts';
+import { settleSecrets } from '../src/stack/settings.ts';
 import { fetchTools } from '../src/stack/tools.ts';
 
 export interface TestRedis {
@@ -23,21 +24,21 @@ export interface TestRedis {
 /** Starts it in a folder of its own on a free port. */
 export async function startRedis(keyPrefix = ''): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
-  const settings = loadSettings({
+  const settings = settleSecrets(loadSettings({
     SLUICE_DATA_DIR: dir,
     SLUICE_TOOLS_DIR: process.env['SLUICE_TOOLS_DIR'] ?? '',
     REDIS_PORT: String(await findFreePort()),
     REDIS_KEY_PREFIX: keyPrefix,
-  });
-  const secrets = settleSecrets(settings);
-  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, createProgress(() => undefined), new AbortController().signal);
-  const spec = redisServer(settings, secrets, tools);
-  const { file, args, env, cwd } = await spec.command();
+  }));
+  const { signal } = new AbortController();
+  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, createProgress(() => undefined), signal);
+  const spec = redisServer(settings, tools);
+  const { file, args, env, cwd } = await spec.command(signal);
   const server = spawn(file, args, { env, cwd, stdio: 'ignore' });
-  const connect = (user: string, password: typeof secrets.REDIS_PASSWORD): RedisStore =>
+  const connect = (user: string, password: Secret): RedisStore =>
     connectRedis({ host: '127.0.0.1', port: settings.REDIS_PORT, user, password, name: 'test' });
-  const store = connect('sluice-consumer', secrets.SLUICE_REDIS_PASSWORD);
-  const admin = connect('default', secrets.REDIS_PASSWORD);
+  const store = connect('sluice-consumer', settings.SLUICE_REDIS_PASSWORD);
+  const admin = connect('default', settings.REDIS_PASSWORD);
   await Promise.all([store.ping(), admin.ping()]);
   return {
     port: settings.REDIS_PORT,

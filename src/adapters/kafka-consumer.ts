@@ -3,13 +3,17 @@
  * Invariant: a partition delivers nothing before `claim` has said where it starts, and positions move only when a batch was done.
  * Kafka's own committed offset is written as a hint for lag tools; nothing here ever starts from it.
  */
-import type { Batch, EachBatchPayload } from 'kafkajs';
+import type { Batch, Consumer, EachBatchPayload } from 'kafkajs';
 import type { SourceRecord } from '../domain/change-event.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
 
 export interface PartitionRef {
   topic: string;
   partition: number;
+}
+
+export interface PartitionStart extends PartitionRef {
+  offset: bigint;
 }
 
 export interface RecordBatch extends PartitionRef {
@@ -26,23 +30,12 @@ export interface ConsumerOptions extends KafkaOptions {
 }
 
 export interface ConsumerHandlers {
-  /** Called at every assignment: where each partition starts; null leaves it paused. */
-  claim: (partitions: PartitionRef[]) => Promise<(PartitionRef & { offset: bigint | null })[]>;
-  /** True when the whole batch is applied; false leaves the position where it was: the callee has paused or restarted the partition. */
+  /** Called at every assignment: where each partition starts; one that is left out stays paused. */
+  claim: (partitions: PartitionRef[]) => Promise<PartitionStart[]>;
+  /** True when the whole batch is applied; false leaves the position where it was: the callee has paused the partition. */
   process: (batch: RecordBatch) => Promise<boolean>;
   /** The session is over; a new one must be made. */
   crashed: (error: Error) => void;
-}
-
-export interface KafkaConsumer {
-  start: () => Promise<void>;
-  stop: () => Promise<void>;
-  pause: (partitions: PartitionRef[]) => void;
-  /** Goes on at `offset`, paused before or not. */
-  resumeAt: (partition: PartitionRef, offset: bigint) => void;
-  assigned: () => PartitionRef[];
-  /** Next offset of each partition that is being read (control records included), by `<topic>-<partition>`. */
-  positions: () => ReadonlyMap<string, bigint>;
 }
 
 export const partitionName = ({ topic, partition }: PartitionRef): string => `${topic}-${partition}`;
@@ -50,101 +43,125 @@ export const partitionName = ({ topic, partition }: PartitionRef): string => `${
 const hintIntervalMs = 1000;
 const keepAliveMs = 1000;
 
-export function createKafkaConsumer(options: ConsumerOptions, handlers: ConsumerHandlers): KafkaConsumer {
-  const consumer = createClient(options).consumer({
-    groupId: options.group,
-    sessionTimeout: options.sessionTimeoutMs,
-    rebalanceTimeout: options.sessionTimeoutMs,
-    heartbeatInterval: Math.floor(options.sessionTimeoutMs / 4),
-    maxWaitTimeInMs: 250,
-    maxBytesPerPartition: 2 * 1024 * 1024,
-    maxBytes: 16 * 1024 * 1024,
-    allowAutoTopicCreation: false,
-    readUncommitted: false,
-    retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },
-  });
-  const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events;
-  const positions = new Map<string, bigint>();
-  const hinted = new Map<string, bigint>();
-  let assigned: PartitionRef[] = [];
-  let hints: NodeJS.Timeout | undefined;
+export class KafkaConsumer {
+  assigned: PartitionRef[] = [];
+  readonly #options: ConsumerOptions;
+  readonly #handlers: ConsumerHandlers;
+  readonly #consumer: Consumer;
+  readonly #positions = new Map<string, bigint>();
+  readonly #hinted = new Map<string, bigint>();
+  #hints: NodeJS.Timeout | undefined;
+  #hinting = false;
 
-  const pause = (partitions: PartitionRef[]): void => {
-    for (const ref of partitions) positions.delete(partitionName(ref));
-    consumer.pause(partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] })));
-  };
-  const resumeAt = (ref: PartitionRef, offset: bigint): void => {
-    positions.set(partitionName(ref), offset);
-    consumer.seek({ ...ref, offset: String(offset) });
-    consumer.resume([{ topic: ref.topic, partitions: [ref.partition] }]);
-  };
-  const restart = async (partitions: PartitionRef[]): Promise<void> => {
-    pause(partitions);
-    const starts = await handlers.claim(partitions);
-    if (!partitions.every((ref) => assigned.includes(ref))) return; // assigned anew meanwhile
-    for (const { offset, ...ref } of starts) if (offset !== null) resumeAt(ref, offset);
-  };
+  constructor(options: ConsumerOptions, handlers: ConsumerHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#consumer = createClient(options).consumer({
+      groupId: options.group,
+      sessionTimeout: options.sessionTimeoutMs,
+      rebalanceTimeout: options.sessionTimeoutMs,
+      heartbeatInterval: Math.floor(options.sessionTimeoutMs / 4),
+      maxWaitTimeInMs: 250,
+      maxBytesPerPartition: 2 * 1024 * 1024,
+      maxBytes: 16 * 1024 * 1024,
+      allowAutoTopicCreation: false,
+      readUncommitted: false,
+      retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },
+    });
+    const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = this.#consumer.events;
+    this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
+    this.#consumer.on(CRASH, ({ payload }) => handlers.crashed(translateKafkaError(payload.error)));
+    this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
+      const name = partitionName(payload);
+      const onlyControlRecords = payload.batchSize === 0;
+      if (onlyControlRecords && this.#positions.has(name)) this.#positions.set(name, BigInt(payload.lastOffset) + 1n);
+    });
+  }
 
-  consumer.on(GROUP_JOIN, ({ payload }) => {
-    assigned = Object.entries(payload.memberAssignment).flatMap(([topic, list]) => list.map((partition) => ({ topic, partition })));
-    positions.clear();
-    restart(assigned).catch(handlers.crashed);
-  });
-  consumer.on(CRASH, ({ payload }) => handlers.crashed(translateKafkaError(payload.error)));
-  consumer.on(END_BATCH_PROCESS, ({ payload }) => {
-    const name = partitionName(payload);
-    if (payload.batchSize === 0 && positions.has(name)) positions.set(name, BigInt(payload.lastOffset) + 1n); // only control records
-  });
+  /** Next offset of each partition that is being read (control records included), by `<topic>-<partition>`. */
+  get positions(): ReadonlyMap<string, bigint> {
+    return this.#positions;
+  }
 
-  const eachBatch = async ({ batch, heartbeat, resolveOffset, isStale }: EachBatchPayload): Promise<void> => {
-    const name = partitionName(batch);
-    if (isStale() || !positions.has(name)) return;
-    if (fetchedFrom(batch) !== positions.get(name)) {
-      // kafkajs resets an out-of-range position on its own: start again from the fence, where a cut is seen
-      await restart(assigned.filter((ref) => partitionName(ref) === name));
-      return;
+  async start(): Promise<void> {
+    try {
+      await this.#consumer.connect();
+      await this.#consumer.subscribe({ topics: this.#options.topics, fromBeginning: true });
+      await this.#consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: this.#options.concurrency,
+        eachBatch: (payload) => this.#eachBatch(payload),
+      });
+    } catch (error) {
+      throw translateKafkaError(error);
     }
-    const done = await keepAlive(heartbeat, () => handlers.process({ topic: batch.topic, partition: batch.partition, records: batch.messages.map(toRecord) }));
-    if (!done || isStale()) return;
-    positions.set(name, BigInt(batch.lastOffset()) + 1n);
+    this.#hints = setInterval(() => void this.#writeHints(), hintIntervalMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#hints);
+    await this.#consumer.disconnect();
+  }
+
+  pause(partitions: PartitionRef[]): void {
+    for (const ref of partitions) this.#positions.delete(partitionName(ref));
+    this.#consumer.pause(partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] })));
+  }
+
+  /** Goes on at `offset`, paused before or not. */
+  resumeAt({ topic, partition }: PartitionRef, offset: bigint): void {
+    this.#positions.set(partitionName({ topic, partition }), offset);
+    this.#consumer.seek({ topic, partition, offset: String(offset) });
+    this.#consumer.resume([{ topic, partitions: [partition] }]);
+  }
+
+  #joined(assignment: Record<string, number[]>): void {
+    this.assigned = Object.entries(assignment).flatMap(([topic, list]) => list.map((partition) => ({ topic, partition })));
+    this.#positions.clear();
+    this.#restart(this.assigned).catch(this.#handlers.crashed);
+  }
+
+  /** Claims and goes on; when the group has assigned anew meanwhile, that assignment's own claim counts. */
+  async #restart(partitions: PartitionRef[]): Promise<void> {
+    const { assigned } = this;
+    this.pause(partitions);
+    const starts = await this.#handlers.claim(partitions);
+    if (assigned === this.assigned) for (const start of starts) this.resumeAt(start, start.offset);
+  }
+
+  async #eachBatch({ batch, heartbeat, resolveOffset, isStale }: EachBatchPayload): Promise<void> {
+    const { topic, partition } = batch;
+    const name = partitionName({ topic, partition });
+    if (isStale() || !this.#positions.has(name)) return;
+    if (fetchedFrom(batch) !== this.#positions.get(name)) {
+      // kafkajs resets an out-of-range position by itself: claim again, where a cut log is seen
+      return this.#restart([{ topic, partition }]);
+    }
+    const done = await keepAlive(heartbeat, () => this.#handlers.process({ topic, partition, records: batch.messages.map(toRecord) }));
+    if (!done || isStale()) return undefined;
+    this.#positions.set(name, BigInt(batch.lastOffset()) + 1n);
     resolveOffset(batch.messages.at(-1)!.offset);
-  };
+    return undefined;
+  }
 
-  const writeHints = async (): Promise<void> => {
-    const moved = assigned.filter((ref) => positions.has(partitionName(ref)) && positions.get(partitionName(ref)) !== hinted.get(partitionName(ref)));
-    const offsets = moved.map((ref) => ({ ...ref, offset: String(positions.get(partitionName(ref))) }));
-    if (offsets.length === 0) return;
-    await consumer.commitOffsets(offsets);
-    for (const { offset, ...ref } of offsets) hinted.set(partitionName(ref), BigInt(offset));
-  };
-
-  return {
-    start: async () => {
-      try {
-        await consumer.connect();
-        await consumer.subscribe({ topics: options.topics, fromBeginning: true });
-        await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: options.concurrency, eachBatch });
-      } catch (error) {
-        throw translateKafkaError(error);
-      }
-      let writing = false;
-      hints = setInterval(() => {
-        if (writing) return;
-        writing = true;
-        writeHints()
-          .catch(() => hinted.clear()) // only a hint: written again at the next tick
-          .finally(() => (writing = false));
-      }, hintIntervalMs);
-    },
-    stop: async () => {
-      clearInterval(hints);
-      await consumer.disconnect();
-    },
-    pause,
-    resumeAt,
-    assigned: () => assigned,
-    positions: () => positions,
-  };
+  async #writeHints(): Promise<void> {
+    if (this.#hinting) return;
+    this.#hinting = true;
+    try {
+      const moved = [...this.assigned].filter((ref) => this.#positions.get(partitionName(ref)) !== this.#hinted.get(partitionName(ref)));
+      const offsets = moved.flatMap((ref) => {
+        const offset = this.#positions.get(partitionName(ref));
+        return offset === undefined ? [] : [{ ...ref, offset: String(offset) }];
+      });
+      if (offsets.length > 0) await this.#consumer.commitOffsets(offsets);
+      for (const { offset, ...ref } of offsets) this.#hinted.set(partitionName(ref), BigInt(offset));
+    } catch {
+      this.#hinted.clear(); // only a hint: all are written again at the next tick
+    } finally {
+      this.#hinting = false;
+    }
+  }
 }
 
 const toRecord = (message: Batch['messages'][number]): SourceRecord => ({
@@ -152,7 +169,6 @@ const toRecord = (message: Batch['messages'][number]): SourceRecord => ({
   timestampMs: message.timestamp,
   key: message.key,
   value: message.value,
-  headers: message.headers as SourceRecord['headers'],
 });
 
 /** The offset the fetch asked for; kafkajs keeps it on the batch but not in its types. */
@@ -160,13 +176,13 @@ const fetchedFrom = (batch: Batch): bigint => BigInt((batch as Batch & { fetched
 
 /** Heartbeats go on while work waits for Redis; a rebalance seen meanwhile is raised when the work is done. */
 async function keepAlive<T>(heartbeat: () => Promise<void>, work: () => Promise<T>): Promise<T> {
-  let failure: unknown;
+  let failure: Error | undefined;
   const timer = setInterval(() => {
-    heartbeat().catch((error: unknown) => (failure = error));
+    heartbeat().catch((error: Error) => (failure = error));
   }, keepAliveMs);
   try {
     const result = await work();
-    if (failure !== undefined) throw failure;
+    if (failure) throw failure;
     return result;
   } finally {
     clearInterval(timer);

@@ -95,7 +95,9 @@ export function connectRedis(options: RedisOptions) {
 }
 
 function fieldMap(flat: string[]): Record<string, string> {
-  return Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]));
+  const map: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) map[flat[i]!] = flat[i + 1]!;
+  return map;
 }
 
 interface CommitCommand {

@@ -23,7 +23,17 @@ export interface Advance {
   lastOffset: bigint;
   /** Fingerprint of that record: what must be found there at the next assignment. */
   fingerprint: string;
-  commitMs: number;
+  /** Kafka's time of that record, milliseconds. */
+  recordMs: string;
+}
+
+export interface CommitInput {
+  keys: Keys;
+  fence: Fence;
+  advance: Advance;
+  plan: WritePlan;
+  table: Table;
+  changesMax: number;
 }
 
 export type CommitReply =
@@ -42,7 +52,7 @@ interface Script {
 }
 
 /** Keys and arguments of commit.lua for a table's batch. */
-export function encodeCommit(keys: Keys, fence: Fence, advance: Advance, plan: WritePlan, table: Table, changesMax: number): Script {
+export function encodeCommit({ keys, fence, advance, plan, table, changesMax }: CommitInput): Script {
   const script: Script = { keys: [], args: [] };
   encodeFence(script, keys, fence);
   encodeTypes(script, keys, plan, table);
@@ -170,5 +180,5 @@ function encodeMaxima(script: Script, keys: Keys, plan: WritePlan, table: Table)
 }
 
 function encodeAdvance(script: Script, advance: Advance): void {
-  script.args.push(String(advance.lastOffset + 1n), advance.fingerprint, advance.commitMs);
+  script.args.push(String(advance.lastOffset + 1n), advance.fingerprint, advance.recordMs);
 }

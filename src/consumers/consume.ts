@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
-import { runSession, type RunLoopOptions } from './run-loop.ts';
+import { Session, type RunLoopOptions } from './run-loop.ts';
 import { watchProgress } from './watchdog.ts';
 
 export interface ConsumeOptions extends RunLoopOptions {
@@ -23,7 +23,9 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
   while (!signal.aborted) {
     const over = new AbortController();
     const stop = new Promise<'stop'>((resolve) => signal.addEventListener('abort', () => resolve('stop'), { once: true }));
-    const { consumer, ended } = runSession(options);
+    const session = new Session(options);
+    const { consumer, ended } = session;
+    session.start();
     const watched = { consumer, admin: claim.admin, topics: processor.topics, stallMs, blocked, signal: over.signal };
     const startedMs = performance.now();
     const outcome = await Promise.race([ended, watchProgress(watched), stop]);

@@ -27,7 +27,7 @@ export async function watchProgress({ consumer, admin, topics, stallMs, blocked,
     const before = seen;
     seen = new Map();
     if (ends === null || blocked()) continue;
-    for (const [name, position] of consumer.positions()) {
+    for (const [name, position] of consumer.positions) {
       if ((ends.get(name) ?? 0n) <= position) continue;
       const last = before.get(name);
       const sinceMs = last?.position === position ? last.sinceMs : nowMs;

@@ -10,10 +10,10 @@ import type { Contributions, Table } from './tables/table.ts';
 /** A Kafka record as the adapter hands it over. `offset` is the record's place in its partition. */
 export interface SourceRecord {
   offset: bigint;
+  /** Kafka's time of the record, decimal milliseconds. */
   timestampMs: string;
   key: Buffer | null;
   value: Buffer | null;
-  headers: Record<string, Buffer | string | undefined>;
 }
 
 export type Operation = 'c' | 'u' | 'd' | 'r';

@@ -123,6 +123,6 @@ function place(plan: WritePlan, zset: string, member: string, score: number | nu
 
 function entry<V>(map: Map<string, Map<string, V>>, name: string): Map<string, V> {
   let inner = map.get(name);
-  if (!inner) map.set(name, (inner = new Map()));
+  if (!inner) map.set(name, (inner = new Map<string, V>()));
   return inner;
 }

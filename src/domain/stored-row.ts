@@ -12,6 +12,17 @@ export interface Version {
   offset: bigint;
 }
 
+/** What the engine keeps beside a row's columns. */
+interface EngineMembers {
+  _offset: number;
+  _gen: number;
+  /** Provenance: LSN and commit time of the last applied event. */
+  _lsn: string;
+  _ts_ms: number;
+  _c: Contributions['counters'];
+  _s: Contributions['members'];
+}
+
 export interface StoredRow {
   version: Version;
   contributions: Contributions;
@@ -19,32 +30,24 @@ export interface StoredRow {
 
 /** Throws SyntaxError when the text is not a row this engine wrote. */
 export function parseStoredRow(text: string): StoredRow {
-  const row = parseJson(text) as Record<string, unknown> | null;
-  if (row === null || typeof row['_offset'] !== 'number' || !Array.isArray(row['_c']) || !Array.isArray(row['_s'])) {
-    throw new SyntaxError('not a row of this engine');
-  }
-  return {
-    version: { generation: Number(row['_gen'] ?? 0), offset: BigInt(row['_offset']) },
-    contributions: { counters: row['_c'], members: row['_s'] } as Contributions,
-  };
+  const row = parseJson(text) as Partial<EngineMembers> | null;
+  if (typeof row?._offset !== 'number' || !Array.isArray(row._c) || !Array.isArray(row._s)) throw new SyntaxError('not a row of this engine');
+  return { version: { generation: row._gen ?? 0, offset: BigInt(row._offset) }, contributions: { counters: row._c, members: row._s } };
 }
 
-/** Text of the row after `change`. Members: `_offset`, `_gen`, `_lsn`, `_ts_ms` (provenance), `_c` counters, `_s` set members. */
+/** Text of the row after `change`: its columns, then the engine's members. */
 export function formatStoredRow(change: RowChange, generation: number): string {
   const { image, contributions } = change;
-  const lossless = hasBigInt(image as Record<string, unknown>) || contributions.counters.some(([, , amount]) => typeof amount === 'bigint');
-  return stringifyJson(
-    {
-      ...image,
-      _offset: Number(change.offset),
-      _gen: generation,
-      _lsn: change.lsn,
-      _ts_ms: change.commitMs,
-      _c: contributions.counters,
-      _s: contributions.members,
-    },
-    lossless,
-  );
+  const lossless = hasBigInt(image) || contributions.counters.some(([, , amount]) => typeof amount === 'bigint');
+  const members: EngineMembers = {
+    _offset: Number(change.offset),
+    _gen: generation,
+    _lsn: change.lsn,
+    _ts_ms: change.commitMs,
+    _c: contributions.counters,
+    _s: contributions.members,
+  };
+  return stringifyJson({ ...image, ...members }, lossless);
 }
 
 /** Whether `a` is newer than `b`: by generation, then by offset; never by LSN or clock. */

@@ -4,7 +4,7 @@ import { createKafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { requireSecret } from '../config.ts';
-import { createCdcProcessor } from '../consumers/cdc/processor.ts';
+import { CdcProcessor } from '../consumers/cdc/processor.ts';
 import { consume } from '../consumers/consume.ts';
 import { createDeadLetterSink } from '../consumers/dead-letters.ts';
 import { createReplicaStatus } from '../consumers/status.ts';
@@ -34,7 +34,7 @@ await runProcess('cdc-consumer', async (context) => {
     },
   });
   const topicTables = new Map(tables.map(({ name }) => [tableTopic(settings.TOPIC_PREFIX, name), name]));
-  const processor = createCdcProcessor({
+  const processor = new CdcProcessor({
     redis,
     keys,
     tables,

@@ -7,7 +7,7 @@ import type { Settings } from '../config.ts';
 import { jvmCommand } from './jvm.ts';
 import { host, probePort } from './ports.ts';
 import { inProject, layoutOf } from './project.ts';
-import type { Secrets } from './secrets.ts';
+import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
 import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
@@ -17,7 +17,7 @@ export const connectorName = 'sluice';
 
 export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(`http://${host}:${settings.CONNECT_PORT}`);
 
-export function connectServer(settings: Settings, secrets: Secrets, tools: Tools): ServerSpec {
+export function connectServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { run } = layoutOf(settings.SLUICE_DATA_DIR);
   const client = connectClientOf(settings);
   return {
@@ -33,7 +33,7 @@ export function connectServer(settings: Settings, secrets: Secrets, tools: Tools
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
         jars: tools.kafkaJars,
         args: [configFile],
-        env: { SLUICE_REPLICATION_PASSWORD: secrets.SLUICE_REPLICATION_PASSWORD.reveal() },
+        env: { SLUICE_REPLICATION_PASSWORD: settings.SLUICE_REPLICATION_PASSWORD.reveal() },
       });
     },
     ready: async () => {

@@ -13,13 +13,13 @@ import { host } from './ports.ts';
 import type { PostgresFiles } from './postgres-files.ts';
 import { inProject } from './project.ts';
 import { runCommand } from './run-command.ts';
-import type { Secrets } from './secrets.ts';
+import type { StackSettings } from './secrets.ts';
 import { serverEnvironment, type Command, type ServerSpec } from './server-spec.ts';
 
 /** Migrating and the first queries happen on the always present database `postgres`. */
 const maintenanceDatabase = 'postgres';
 
-export function postgresServer(settings: Settings, secrets: Secrets, files: PostgresFiles): ServerSpec {
+export function postgresServer(settings: StackSettings, files: PostgresFiles): ServerSpec {
   const data = join(files.home, 'data');
   return {
     name: 'postgres',
@@ -27,11 +27,11 @@ export function postgresServer(settings: Settings, secrets: Secrets, files: Post
     stopSignal: 'SIGINT', // fast shutdown: sessions are ended, data are kept; SIGTERM would wait for every client
     command: async (signal) => {
       const settle = existsSync(data) ? settleAdmin : createCluster;
-      await settle({ settings, password: secrets.POSTGRES_PASSWORD, files, data, signal });
+      await settle({ settings, password: settings.POSTGRES_PASSWORD, files, data, signal });
       return program(files, 'postgres', ['-D', data, ...serverOptions(settings)]);
     },
     ready: async () => {
-      const db = connectAdmin(settings, secrets, maintenanceDatabase);
+      const db = connectAdmin(settings, maintenanceDatabase);
       try {
         await db.query('SELECT 1');
       } finally {
@@ -41,25 +41,25 @@ export function postgresServer(settings: Settings, secrets: Secrets, files: Post
   };
 }
 
-export const connectAdmin = (settings: Settings, secrets: Secrets, database: string): Database =>
-  connectPostgres({ host, port: settings.POSTGRES_PORT, database, user: settings.POSTGRES_USER, password: secrets.POSTGRES_PASSWORD, name: 'sluice-stack', max: 2 });
+export const connectAdmin = (settings: StackSettings, database: string): Database =>
+  connectPostgres({ host, port: settings.POSTGRES_PORT, database, user: settings.POSTGRES_USER, password: settings.POSTGRES_PASSWORD, name: 'sluice-stack', max: 2 });
 
 /** Database, schema and role passwords. Returns the migrations that were applied; safe to call at every start. */
-export async function prepareDatabase(settings: Settings, secrets: Secrets): Promise<string[]> {
-  const maintenance = connectAdmin(settings, secrets, maintenanceDatabase);
+export async function prepareDatabase(settings: StackSettings): Promise<string[]> {
+  const maintenance = connectAdmin(settings, maintenanceDatabase);
   try {
     const found = await maintenance.query('SELECT 1 FROM pg_database WHERE datname = $1', [settings.POSTGRES_DB]);
     if (found.length === 0) await maintenance.query(`CREATE DATABASE "${settings.POSTGRES_DB}"`);
   } finally {
     await maintenance.close();
   }
-  const db = connectAdmin(settings, secrets, settings.POSTGRES_DB);
+  const db = connectAdmin(settings, settings.POSTGRES_DB);
   try {
     const applied = await migrate(db, inProject('sql'));
     await setRolePasswords(db, {
-      replication: secrets.SLUICE_REPLICATION_PASSWORD,
-      reader: secrets.SLUICE_READER_PASSWORD,
-      writer: secrets.SLUICE_WRITER_PASSWORD,
+      replication: settings.SLUICE_REPLICATION_PASSWORD,
+      reader: settings.SLUICE_READER_PASSWORD,
+      writer: settings.SLUICE_WRITER_PASSWORD,
     });
     return applied;
   } finally {

@@ -6,11 +6,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectRedis } from '../adapters/redis.ts';
-import { inheritedEnvironment, type Settings } from '../config.ts';
+import { inheritedEnvironment } from '../config.ts';
 import type { Secret } from '../domain/secret.ts';
 import { host, probePort } from './ports.ts';
 import { layoutOf } from './project.ts';
-import type { Secrets } from './secrets.ts';
+import type { StackSettings } from './secrets.ts';
 import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import { writeAtomically } from './state-file.ts';
 import type { Tools } from './tools.ts';
@@ -20,13 +20,13 @@ export const consumerUser = 'sluice-consumer';
 /** First parts of the keys the CDC consumer owns (docs/redis-keys.md). */
 const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics'];
 const consumerCommands = [
-  ...['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'discard'],
-  ...['eval', 'evalsha', 'script|load', 'script|exists', 'scan', 'type', 'exists', 'del', 'pttl', 'pexpire'],
-  ...['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hsetnx', 'hmget', 'hgetall', 'hdel', 'hincrby'],
-  ...['zadd', 'zrem', 'zrange', 'zrangebyscore', 'zscore', 'zcard', 'xadd', 'xrange', 'xrevrange', 'xlen'],
-];
+  ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'discard'],
+  ['eval', 'evalsha', 'script|load', 'script|exists', 'scan', 'type', 'exists', 'del', 'pttl', 'pexpire'],
+  ['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hsetnx', 'hmget', 'hgetall', 'hdel', 'hincrby'],
+  ['zadd', 'zrem', 'zrange', 'zrangebyscore', 'zscore', 'zcard', 'xadd', 'xrange', 'xrevrange', 'xlen'],
+].flat();
 
-export function redisServer(settings: Settings, secrets: Secrets, tools: Tools): ServerSpec {
+export function redisServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { redis: dir } = layoutOf(settings.SLUICE_DATA_DIR);
   return {
     name: 'redis',
@@ -35,13 +35,13 @@ export function redisServer(settings: Settings, secrets: Secrets, tools: Tools):
     command: async () => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const configFile = join(dir, 'redis.conf');
-      writeAtomically(join(dir, 'users.acl'), accessList(settings, secrets));
+      writeAtomically(join(dir, 'users.acl'), accessList(settings));
       writeAtomically(configFile, configuration(settings.REDIS_PORT, dir));
       return { file: tools.redisServer, args: [configFile], env: serverEnvironment(inheritedEnvironment()), cwd: dir };
     },
     ready: async () => {
       await probePort(settings.REDIS_PORT);
-      const redis = connectRedis({ host, port: settings.REDIS_PORT, user: 'default', password: secrets.REDIS_PASSWORD, name: 'sluice-start', failFast: true });
+      const redis = connectRedis({ host, port: settings.REDIS_PORT, user: 'default', password: settings.REDIS_PASSWORD, name: 'sluice-start', failFast: true });
       try {
         await redis.ping();
       } finally {
@@ -66,12 +66,12 @@ function configuration(port: number, dir: string): string {
 }
 
 /** The server's ACL file: the admin, and the consumers' user with its keys and commands. */
-export function accessList(settings: Settings, secrets: Secrets): string {
+export function accessList(settings: StackSettings): string {
   const keys = keyFamilies.map((family) => `~${settings.REDIS_KEY_PREFIX}${family}:*`).join(' ');
   const commands = consumerCommands.map((name) => `+${name}`).join(' ');
   return [
-    `user default on ${hashed(secrets.REDIS_PASSWORD)} ~* &* +@all`,
-    `user ${consumerUser} on ${hashed(secrets.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
+    `user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`,
+    `user ${consumerUser} on ${hashed(settings.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
     '',
   ].join('\n');
 }

@@ -32,7 +32,7 @@ export function runCommand(what: string, file: string, args: string[], options: 
     child.on('error', (error) => reject(new PipelineError('server_failed', `${what}: ${error.message}`, { cause: error })));
     child.on('close', (code, killedBy) => {
       signal?.removeEventListener('abort', abort);
-      if (signal?.aborted) reject(signal.reason);
+      if (signal?.aborted) reject(new PipelineError('server_failed', `${what} was interrupted`));
       else if (code === 0) resolve(printed);
       else reject(new PipelineError('server_failed', `${what} failed (${killedBy ?? `exit code ${code}`}):\n${lastLines(printed)}`));
     });

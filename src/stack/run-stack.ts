@@ -8,6 +8,7 @@ import { PipelineError } from '../domain/errors.ts';
 import { tryLock } from './lock.ts';
 import { createProgress, type Say } from './progress.ts';
 import { layoutOf } from './project.ts';
+import { settleSecrets } from './secrets.ts';
 import { startStack } from './start.ts';
 import { readStackRecord } from './state-file.ts';
 import { urlsOf } from './status.ts';
@@ -25,8 +26,8 @@ export interface RunStackOptions {
 const echoMs = 1000;
 
 /** Resolves with true when a healthy stack was stopped on request, false when its start was interrupted. Throws when it failed. */
-export async function runStack(settings: Settings, { print, showFigures, onHealthy }: RunStackOptions): Promise<boolean> {
-  const dataDir = settings.SLUICE_DATA_DIR;
+export async function runStack(given: Settings, { print, showFigures, onHealthy }: RunStackOptions): Promise<boolean> {
+  const dataDir = given.SLUICE_DATA_DIR;
   const progress = createProgress(print);
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   const lock = await tryLock(realpathSync(dataDir), 'stack');
@@ -34,6 +35,7 @@ export async function runStack(settings: Settings, { print, showFigures, onHealt
   const left = await stopLeftovers(dataDir);
   if (left.length > 0) progress.say(`Stopped what an earlier start had left running: ${left.join(', ')}`);
 
+  const settings = settleSecrets(given);
   const supervisor = createSupervisor(dataDir, progress.say);
   const stop = stopOnSignals(supervisor, progress.say);
   let healthy = false;

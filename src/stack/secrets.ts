@@ -10,20 +10,21 @@ import { PipelineError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import { writeAtomically } from './state-file.ts';
 
-export type Secrets = Record<SecretName, Secret>;
+/** Settings in which no password is missing. */
+export type StackSettings = Settings & Record<SecretName, Secret>;
 
 /** Reads, completes and records the passwords. Safe to call at every start: a complete file stays as it is. */
-export function settleSecrets(settings: Settings): Secrets {
+export function settleSecrets(settings: Settings): StackSettings {
   const secrets = Object.fromEntries(
     secretNames.map((name) => [name, settings[name] ?? new Secret(randomBytes(24).toString('base64url'))]),
-  ) as Secrets;
+  ) as Record<SecretName, Secret>;
   const path = secretsFile(settings.SLUICE_DATA_DIR);
   const recorded = readEnvFile(path);
   if (secretNames.some((name) => recorded[name] !== secrets[name].reveal())) {
     const lines = secretNames.map((name) => dotenvLine(name, secrets[name].reveal()));
     writeAtomically(path, `# Passwords of this stack. Made by its first start; removed by reset.\n${lines.join('')}`);
   }
-  return secrets;
+  return { ...settings, ...secrets };
 }
 
 /** dotenv has no escapes: of the ways to quote, the first that reads back as written. */

@@ -34,10 +34,10 @@ export const stopStages: { names: readonly ProcessName[]; budgetMs: number }[] =
 /** Pause before restart number `attempt` (0 first): doubles from half a second to thirty. */
 export const restartDelayMs = (attempt: number): number => Math.min(500 * 2 ** Math.min(attempt, 10), 30_000);
 
-const basics = ['PATH', 'HOME', 'TMPDIR', 'JAVA_HOME', 'JAVA_TOOL_OPTIONS'] as const;
+const basics = new Set(['PATH', 'HOME', 'TMPDIR', 'JAVA_HOME', 'JAVA_TOOL_OPTIONS']);
 
 /** The few variables a server needs of ours; everything else it is told by name. */
 export function serverEnvironment(inherited: Record<string, string>, extra: Record<string, string> = {}): Record<string, string> {
-  const kept = basics.filter((name) => inherited[name] !== undefined).map((name) => [name, inherited[name] ?? '']);
-  return { ...Object.fromEntries(kept), LC_ALL: 'C.UTF-8', TZ: 'UTC', ...extra };
+  const kept = Object.fromEntries(Object.entries(inherited).filter(([name]) => basics.has(name)));
+  return { ...kept, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...extra };
 }

@@ -15,7 +15,7 @@ import { placePostgres } from './postgres-files.ts';
 import { connectAdmin, postgresServer, prepareDatabase } from './postgres.ts';
 import type { Progress } from './progress.ts';
 import { consumerUser, redisServer } from './redis.ts';
-import { settleSecrets, type Secrets } from './secrets.ts';
+import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
 import type { Supervisor } from './supervisor.ts';
 import { temporalServer } from './temporal.ts';
@@ -25,7 +25,7 @@ const registerBudgetMs = 90_000;
 const proofBudgetMs = 120_000;
 
 export interface StartOptions {
-  settings: Settings;
+  settings: StackSettings;
   supervisor: Supervisor;
   progress: Progress;
   /** Aborted by Ctrl-C. */
@@ -36,23 +36,22 @@ export interface StartOptions {
 export async function startStack({ settings, supervisor, progress, signal }: StartOptions): Promise<void> {
   await requireFreePorts(settings);
   const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal);
-  const secrets = settleSecrets(settings);
   const up = (label: string, spec: ServerSpec): Promise<void> =>
     progress.step(spec.ports.length > 0 ? `${label} on ${host}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
 
-  const postgres = up('PostgreSQL', postgresServer(settings, secrets, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
-  const redis = up('Redis', redisServer(settings, secrets, tools));
+  const postgres = up('PostgreSQL', postgresServer(settings, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
+  const redis = up('Redis', redisServer(settings, tools));
   const kafka = up('Kafka', kafkaServer(settings, tools));
   const temporal = up('Temporal', temporalServer(settings, tools));
-  const connect = kafka.then(() => up('Kafka Connect', connectServer(settings, secrets, tools)));
-  const schema = postgres.then(() => progress.step('Schema and roles', () => prepareDatabase(settings, secrets), describeMigrations));
+  const connect = kafka.then(() => up('Kafka Connect', connectServer(settings, tools)));
+  const schema = postgres.then(() => progress.step('Schema and roles', () => prepareDatabase(settings), describeMigrations));
   const topics = kafka.then(() => progress.step('Topics', () => ensureTopics(settings)));
   const connector = Promise.all([schema, topics, connect]).then(() => progress.step('Debezium connector', () => register(settings, signal)));
   const consumer = Promise.all([schema, topics, redis]).then(() => up('CDC consumer', appProcess('cdc-consumer', settings)));
   const worker = Promise.all([temporal, redis]).then(() => up('Temporal worker', appProcess('worker', settings)));
   const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
   await Promise.all([connector, consumer, worker, generator]);
-  await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, secrets, signal));
+  await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal));
   supervisor.markProven();
 }
 
@@ -73,9 +72,9 @@ async function register(settings: Settings, signal: AbortSignal): Promise<void> 
 }
 
 /** Writes the heartbeat row and waits until the replica shows it, or a later one. */
-async function proveFlow(settings: Settings, secrets: Secrets, signal: AbortSignal): Promise<void> {
-  const db = connectAdmin(settings, secrets, settings.POSTGRES_DB);
-  const redis = connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: secrets.SLUICE_REDIS_PASSWORD, name: 'sluice-start' });
+async function proveFlow(settings: StackSettings, signal: AbortSignal): Promise<void> {
+  const db = connectAdmin(settings, settings.POSTGRES_DB);
+  const redis = connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: settings.SLUICE_REDIS_PASSWORD, name: 'sluice-start' });
   const { heartbeat } = createKeys(settings.REDIS_KEY_PREFIX);
   try {
     const [written] = await db.query<{ ms: string }>(

@@ -35,7 +35,9 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
       return {
         file: tools.temporal,
         args: [
-          ...['server', 'start-dev', '--ui-disable-news-fetch'],
+          'server',
+          'start-dev',
+          '--ui-disable-news-fetch',
           ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
           ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
         ],

@@ -56,8 +56,8 @@ type Hash = Record<string, string>;
 function figures(status: StackStatus, revenue: Hash, stats: Hash[], live: Hash[]): string {
   const sum = (hashes: Hash[], field: string): bigint => hashes.reduce((total, hash) => total + BigInt(hash[field] ?? 0), 0n);
   const ops = ['r', 'c', 'u', 'd'].map((op) => `${op} ${sum(stats, op)}`).join(', ');
-  const lagEvents = status.lag.reduce((total, { events }) => total + Number(events), 0);
-  const lagMs = Math.max(0, ...status.lag.map(({ ms }) => Number(ms)));
+  const lagEvents = status.lag.reduce((total, { events }) => total + events, 0);
+  const lagMs = Math.max(0, ...status.lag.map(({ ms }) => ms));
   return `healthy · lag ${lagEvents} events, ${lagMs} ms · events ${ops} · rows ${sum(live, 'live')} · revenue ${formatCents(BigInt(revenue['total_cents'] ?? 0))}`;
 }
 

@@ -42,7 +42,7 @@ const pageRows = 2000;
 export async function* idPages(source: Queryable, table: string): AsyncGenerator<string[]> {
   let last = String(-(2n ** 63n));
   for (;;) {
-    const rows = await source.query<{ id: string }>(`SELECT id::text FROM public.${table} WHERE id > $1::bigint ORDER BY id LIMIT $2`, [last, pageRows]);
+    const rows = await source.query<{ id: string }>(`SELECT t.id::text FROM public.${table} t WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`, [last, pageRows]);
     if (rows.length === 0) return;
     yield rows.map(({ id }) => id);
     last = rows.at(-1)?.id ?? last;

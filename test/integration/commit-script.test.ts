@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
-import { createCdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim, Processor } from '../../src/consumers/processor.ts';
 import type { Rejected, SourceRecord } from '../../src/domain/change-event.ts';
 import { createKeys } from '../../src/domain/keys.ts';
@@ -27,7 +27,7 @@ after(() => redis.stop());
 beforeEach(async () => {
   await wipe();
   letters = [];
-  processor = createCdcProcessor({
+  processor = new CdcProcessor({
     redis: redis.store,
     keys,
     tables,

@@ -3,7 +3,7 @@
  * Invariant: what is not in the script has no effect, except dead letters, which are stored before it.
  */
 import type { RedisStore } from '../../adapters/redis.ts';
-import { decodeHeartbeat, decodeTableEvent, type SourceRecord, type TableEvent } from '../../domain/change-event.ts';
+import { decodeHeartbeat, decodeTableEvent, type Rejected, type SourceRecord, type TableEvent } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
 import { foldBatch, rowsTouched } from '../../domain/fold.ts';
 import { isVisible, parseHold, type Hold } from '../../domain/hold.ts';
@@ -12,7 +12,7 @@ import { parseStoredRow, type StoredRow } from '../../domain/stored-row.ts';
 import type { Table } from '../../domain/tables/table.ts';
 import { heartbeatTopic, tableTopic } from '../../domain/topics.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
-import { decodeReply, encodeCommit, encodeSetCommit, type CommitReply, type Fence } from '../commit.ts';
+import { decodeReply, encodeCommit, encodeSetCommit, type Advance, type CommitReply } from '../commit.ts';
 import type { DeadLetterSink } from '../dead-letters.ts';
 import { fingerprint } from '../fingerprint.ts';
 import type { Applied, Claim, Processor } from '../processor.ts';
@@ -27,138 +27,131 @@ export interface CdcOptions {
   failpoint: Failpoint;
 }
 
-/** A record and what it decoded to. */
-interface Decoded {
+interface Decoded<E> {
   record: SourceRecord;
-  event: TableEvent;
+  event: E;
+  /** Transaction of the change; null when it is not known. */
   txId: number | null;
 }
 
-export function createCdcProcessor(options: CdcOptions): Processor {
-  const { redis, keys, tables, topicPrefix, changesMax, deadLetters, failpoint } = options;
-  const tableOf = new Map(tables.map((table) => [tableTopic(topicPrefix, table.name), table]));
-  const heartbeats = heartbeatTopic(topicPrefix);
+export class CdcProcessor implements Processor {
+  readonly topics: string[];
+  readonly #options: CdcOptions;
+  readonly #tableOf: Map<string, Table>;
 
-  const readHold = async (): Promise<Hold | null> => parseHold((await redis.strings([keys.hold]))[0] ?? null);
+  constructor(options: CdcOptions) {
+    this.#options = options;
+    this.#tableOf = new Map(options.tables.map((table) => [tableTopic(options.topicPrefix, table.name), table]));
+    this.topics = [...this.#tableOf.keys(), heartbeatTopic(options.topicPrefix)];
+  }
 
-  /** One round trip: the hold and every stored row the events touch. */
-  const readRows = async (table: Table, events: TableEvent[]): Promise<{ hold: Hold | null; stored: Map<string, StoredRow> }> => {
-    const rows = rowsTouched(table, events);
-    const [hold = null, ...texts] = await redis.strings([keys.hold, ...rows.map((name) => keys.of(name))]);
-    const stored = new Map<string, StoredRow>();
-    rows.forEach((name, i) => {
-      const text = texts[i];
-      if (text) stored.set(name, readStored(keys.of(name), text));
-    });
-    return { hold: parseHold(hold), stored };
-  };
+  async apply(claim: Claim, records: SourceRecord[]): Promise<Applied> {
+    const table = this.#tableOf.get(claim.topic);
+    return table ? this.#applyTable(claim, table, records) : this.#applyHeartbeats(claim, records);
+  }
 
-  const commitEvents = async (claim: Claim, table: Table, decoded: Decoded[], stored: Map<string, StoredRow>): Promise<Applied> => {
-    const events = decoded.map(({ event }) => event);
-    const plan = foldBatch({ table, generation: claim.generation, events, stored, changesMax });
-    const { keys: scriptKeys, args } = encodeCommit(keys, fenceOf(claim), advanceTo(decoded), plan, table, changesMax);
-    failpoint('cdc.commit');
-    const reply = decodeReply(await redis.commit(scriptKeys, args));
-    if (reply.result !== 'target') return settle(claim, reply, decoded.at(-1)!.record.offset);
-    return isolate(claim, table, decoded, reply.key);
-  };
-
-  /** A counter refused the batch: halve it until the one event that cannot be added stands alone, and dead-letter that. */
-  const isolate = async (claim: Claim, table: Table, decoded: Decoded[], key: string): Promise<Applied> => {
-    const [only, ...rest] = decoded;
-    if (rest.length === 0 && only) {
-      const { event, record } = only;
-      if (event.kind !== 'change') throw new PipelineError('redis_refused', `Key ${key} does not hold what the replica writes there`);
-      const rejected = { kind: 'rejected', offset: event.offset, reason: 'sum_range', detail: `${key} would leave int64 or has another type`, id: event.id } as const;
-      await deadLetters(claim, [{ record, rejected }]);
-      return applyDecoded(claim, table, [{ record, event: rejected, txId: null }]);
-    }
-    const middle = Math.ceil(decoded.length / 2);
-    const first = await applyDecoded(claim, table, decoded.slice(0, middle));
-    return first.result === 'applied' ? applyDecoded(claim, table, decoded.slice(middle)) : first;
-  };
-
-  const applyDecoded = async (claim: Claim, table: Table, decoded: Decoded[]): Promise<Applied> => {
-    const { stored } = await readRows(
-      table,
-      decoded.map(({ event }) => event),
-    );
-    return commitEvents(claim, table, decoded, stored);
-  };
-
-  const applyTable = async (claim: Claim, table: Table, records: SourceRecord[]): Promise<Applied> => {
-    const decoded = records.map((record): Decoded => {
+  async #applyTable(claim: Claim, table: Table, records: SourceRecord[]): Promise<Applied> {
+    const decoded = records.map((record) => {
       const event = decodeTableEvent(table, record);
       return { record, event, txId: event.kind === 'change' ? event.txId : null };
     });
-    const { hold, stored } = await readRows(
-      table,
-      decoded.map(({ event }) => event),
-    );
-    const visible = cutAtHold(decoded, hold);
+    const { hold, stored } = await this.#read(table, decoded);
+    const visible = beforeHold(decoded, hold);
     const letters = visible.flatMap(({ record, event }) => (event.kind === 'rejected' ? [{ record, rejected: event }] : []));
-    if (letters.length > 0) await deadLetters(claim, letters);
-    const applied: Applied = visible.length === 0 ? { result: 'applied' } : await commitEvents(claim, table, visible, stored);
+    if (letters.length > 0) await this.#options.deadLetters(claim, letters);
+    const applied = visible.length === 0 ? ({ result: 'applied' } as const) : await this.#commit(claim, table, visible, stored);
     return applied.result === 'applied' && hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : applied;
-  };
+  }
 
-  const applyHeartbeats = async (claim: Claim, records: SourceRecord[]): Promise<Applied> => {
-    const hold = await readHold();
+  /** One round trip: the hold in force and every stored row the events touch. */
+  async #read(table: Table, decoded: Decoded<TableEvent>[]): Promise<{ hold: Hold | null; stored: Map<string, StoredRow> }> {
+    const { redis, keys } = this.#options;
+    const rows = rowsTouched(table, eventsOf(decoded));
+    const [hold = null, ...texts] = await redis.strings([keys.hold, ...rows.map((name) => keys.of(name))]);
+    const stored = new Map<string, StoredRow>();
+    for (const [i, name] of rows.entries()) {
+      const text = texts[i];
+      if (text) stored.set(name, readStored(keys.of(name), text));
+    }
+    return { hold: parseHold(hold), stored };
+  }
+
+  async #commit(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], stored: Map<string, StoredRow>): Promise<Applied> {
+    const { redis, keys, changesMax, failpoint } = this.#options;
+    const plan = foldBatch({ table, generation: claim.generation, events: eventsOf(decoded), stored, changesMax });
+    const script = encodeCommit({ keys, fence: claim, advance: advanceTo(decoded), plan, table, changesMax });
+    failpoint('cdc.commit');
+    const reply = decodeReply(await redis.commit(script.keys, script.args));
+    return reply.result === 'target' ? this.#isolate(claim, table, decoded, reply.key) : settle(claim, reply, decoded);
+  }
+
+  /** A counter refused the batch: halve it until the one event that cannot be added stands alone, and dead-letter that. */
+  async #isolate(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], key: string): Promise<Applied> {
+    if (decoded.length === 1) {
+      const { record, event } = decoded[0]!;
+      if (event.kind !== 'change') throw wrongTarget(key);
+      const rejected: Rejected = { kind: 'rejected', offset: event.offset, reason: 'sum_range', detail: `${key} would leave int64 or has another type`, id: event.id };
+      await this.#options.deadLetters(claim, [{ record, rejected }]);
+      return this.#readAndCommit(claim, table, [{ record, event: rejected, txId: null }]);
+    }
+    const middle = Math.ceil(decoded.length / 2);
+    const first = await this.#readAndCommit(claim, table, decoded.slice(0, middle));
+    return first.result === 'applied' ? this.#readAndCommit(claim, table, decoded.slice(middle)) : first;
+  }
+
+  async #readAndCommit(claim: Claim, table: Table, decoded: Decoded<TableEvent>[]): Promise<Applied> {
+    const { stored } = await this.#read(table, decoded);
+    return this.#commit(claim, table, decoded, stored);
+  }
+
+  async #applyHeartbeats(claim: Claim, records: SourceRecord[]): Promise<Applied> {
+    const { redis, keys } = this.#options;
+    const hold = parseHold((await redis.strings([keys.hold]))[0] ?? null);
     const decoded = records.map((record) => {
-      const heartbeat = decodeHeartbeat(record);
-      return { record, heartbeat, txId: heartbeat?.txId ?? null };
+      const event = decodeHeartbeat(record);
+      return { record, event, txId: event?.txId ?? null };
     });
-    const visible = cutAtHold(decoded, hold);
+    const visible = beforeHold(decoded, hold);
     if (visible.length > 0) {
-      const json = visible.findLast(({ heartbeat }) => heartbeat !== null)?.heartbeat?.json;
-      const { keys: scriptKeys, args } = encodeSetCommit(keys, fenceOf(claim), advanceTo(visible), json ? [[keys.heartbeat, json]] : []);
-      const applied = settle(claim, decodeReply(await redis.commit(scriptKeys, args)), visible.at(-1)!.record.offset);
+      const json = visible.findLast(({ event }) => event !== null)?.event?.json;
+      const script = encodeSetCommit(keys, claim, advanceTo(visible), json ? [[keys.heartbeat, json]] : []);
+      const applied = settle(claim, decodeReply(await redis.commit(script.keys, script.args)), visible);
       if (applied.result !== 'applied') return applied;
     }
     return hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : { result: 'applied' };
-  };
-
-  return {
-    topics: [...tableOf.keys(), heartbeats],
-    apply: async (claim, records) => {
-      const table = tableOf.get(claim.topic);
-      return table ? applyTable(claim, table, records) : applyHeartbeats(claim, records);
-    },
-  };
+  }
 }
 
-/** Records before the first whose transaction verify's snapshot does not see. */
-function cutAtHold<T extends { txId: number | null }>(records: T[], hold: Hold | null): T[] {
-  if (hold === null) return records;
-  const first = records.findIndex(({ txId }) => txId !== null && !isVisible(txId, hold));
-  return first === -1 ? records : records.slice(0, first);
+const eventsOf = (decoded: Decoded<TableEvent>[]): TableEvent[] => decoded.map(({ event }) => event);
+
+/** What comes before the first change whose transaction verify's snapshot does not see. */
+function beforeHold<E>(decoded: Decoded<E>[], hold: Hold | null): Decoded<E>[] {
+  if (hold === null) return decoded;
+  const first = decoded.findIndex(({ txId }) => txId !== null && !isVisible(txId, hold));
+  return first === -1 ? decoded : decoded.slice(0, first);
 }
 
-const fenceOf = ({ topic, partition, offset, epoch, guards }: Claim): Fence => ({ topic, partition, offset, epoch, guards });
-
-function advanceTo(records: { record: SourceRecord; event?: TableEvent }[]): { lastOffset: bigint; fingerprint: string; commitMs: number } {
-  const { record, event } = records.at(-1)!;
-  return {
-    lastOffset: record.offset,
-    fingerprint: fingerprint(record),
-    commitMs: event?.kind === 'change' ? event.commitMs : Number(record.timestampMs),
-  };
+function advanceTo(decoded: Decoded<unknown>[]): Advance {
+  const { record } = decoded.at(-1)!;
+  return { lastOffset: record.offset, fingerprint: fingerprint(record), recordMs: record.timestampMs };
 }
 
 /** Moves the claim's fence with an applied commit. */
-function settle(claim: Claim, reply: CommitReply, lastOffset: bigint): Applied {
+function settle(claim: Claim, reply: CommitReply, decoded: Decoded<unknown>[]): Applied {
   switch (reply.result) {
-    case 'target':
-      throw new PipelineError('redis_refused', `Key ${reply.key} does not hold what the replica writes there`);
     case 'applied':
-      claim.offset = lastOffset + 1n;
+      claim.offset = decoded.at(-1)!.record.offset + 1n;
       return { result: 'applied' };
     case 'fenced':
       return { result: 'refused', epoch: reply.epoch, offset: reply.offset, cause: 'fence' };
     case 'guarded':
       return { result: 'refused', epoch: claim.epoch, offset: claim.offset, cause: 'guard' };
+    case 'target':
+      throw wrongTarget(reply.key);
   }
 }
+
+const wrongTarget = (key: string): PipelineError => new PipelineError('redis_refused', `Key ${key} does not hold what the replica writes there`);
 
 function readStored(key: string, text: string): StoredRow {
   try {

@@ -1,0 +1,82 @@
+/**
+ * `npm test [-- <filter> …]`: every suite with node's test runner and one summary; with filters, the files whose path
+ * contains one of them. Suites that share the real stack run one file after another while it is up.
+ * Invariant: the stack that was started here is gone when this ends, whatever the tests did.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { pipeline } from 'node:stream/promises';
+
+interface TestEvent {
+  type: string;
+  data: { nesting: number; message?: string };
+}
+
+interface Phase {
+  suites: string[];
+  concurrency: number;
+  sharedStack: boolean;
+}
+
+const phases: Phase[] = [
+  { suites: ['architecture', 'unit', 'property'], concurrency: 2, sharedStack: false },
+  { suites: ['workflow', 'integration', 'chaos'], concurrency: 1, sharedStack: true },
+  { suites: ['e2e'], concurrency: 1, sharedStack: false },
+];
+const fileTimeoutMs = 10 * 60_000;
+const counterShape = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
+
+const filters = process.argv.slice(2);
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+
+try {
+  await pipeline(runPhases(), new spec(), process.stdout, { end: false });
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+/** The events of all phases as of one run: the counters at the end of each are added up. */
+async function* runPhases(): AsyncGenerator<TestEvent> {
+  const totals = new Map<string, number>();
+  for (const phase of phases) {
+    for await (const event of runPhase(phase)) {
+      if (event.type === 'test:fail') process.exitCode = 1;
+      const [, name, count] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && counterShape.exec(event.data.message ?? '')) || [];
+      if (name === undefined) yield event;
+      else totals.set(name, (totals.get(name) ?? 0) + Number(count));
+    }
+  }
+  if (totals.size === 0) throw new Error(`No test file has ${filters.join(' or ')} in its path.`);
+  for (const [name, total] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${total}` } };
+}
+
+async function* runPhase({ suites, concurrency, sharedStack }: Phase): AsyncGenerator<TestEvent> {
+  const files = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
+  if (files.length === 0 || stop.signal.aborted) return;
+  const stack = sharedStack ? await startSharedStack() : null;
+  try {
+    yield* run({ files, concurrency, timeout: fileTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>;
+  } finally {
+    await stack?.stop();
+  }
+}
+
+async function startSharedStack(): Promise<{ stop: () => Promise<void> }> {
+  console.log('starting the real stack for the tests …');
+  const { startStack } = await import('../test/stack.ts');
+  const stack = await startStack();
+  process.env['SLUICE_TEST_STACK'] = JSON.stringify({ dir: stack.dir, env: stack.env });
+  return stack;
+}
+
+/** `test/<suite>.test.ts`, or everything below `test/<suite>/`. */
+function testFiles(suite: string): string[] {
+  const folder = join('test', suite);
+  if (!existsSync(folder)) return [`${folder}.test.ts`];
+  const names = readdirSync(folder, { recursive: true }) as string[];
+  return names.filter((name) => name.endsWith('.test.ts')).sort().map((name) => join(folder, name));
+}

@@ -1,0 +1,40 @@
+/** `sluice reset`: stops the stack and removes its data, logs and passwords. Fetched programs are kept. */
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { loadSettings, secretsFile } from '../config.ts';
+import { removeReadablePlace } from '../stack/postgres-files.ts';
+import { layoutOf, projectRoot } from '../stack/project.ts';
+import { stopStack } from '../stack/stop-stack.ts';
+
+export function registerReset(program: Command): void {
+  program
+    .command('reset')
+    .description('Stop the stack and remove its data, logs and passwords (asks first on a terminal)')
+    .option('--yes', 'do not ask')
+    .action(async ({ yes }: { yes?: true }) => {
+      const { SLUICE_DATA_DIR: dataDir } = loadSettings(undefined, projectRoot);
+      if (!yes && process.stdin.isTTY && !(await confirm(dataDir))) {
+        console.log('Nothing was changed.');
+        return;
+      }
+      await stopStack(dataDir);
+      removeReadablePlace(dataDir);
+      removeData(dataDir);
+      console.log(`Removed the data in ${dataDir}.`);
+    });
+}
+
+async function confirm(dataDir: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`Stop the stack and remove all its data in ${dataDir}? [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** Only what the stack made: SLUICE_DATA_DIR may be a folder with other things in it. */
+function removeData(dataDir: string): void {
+  const { postgres, kafka, redis, temporal, logs, run } = layoutOf(dataDir);
+  for (const path of [postgres, kafka, redis, temporal, logs, run, secretsFile(dataDir)]) rmSync(path, { recursive: true, force: true });
+  if (existsSync(dataDir) && readdirSync(dataDir).length === 0) rmdirSync(dataDir);
+}

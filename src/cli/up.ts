@@ -1,0 +1,86 @@
+/** `sluice up`: the stack in this terminal, or in the background under a supervisor of its own session. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import type { Command } from 'commander';
+import { loadSettings, type Settings } from '../config.ts';
+import { PipelineError } from '../domain/errors.ts';
+import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
+import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
+import { readStackRecord, isAlive } from '../stack/state-file.ts';
+
+/** What the background supervisor tells the command that started it. */
+type Message = { line: string } | { healthy: true };
+
+export function registerUp(program: Command): void {
+  program
+    .command('up')
+    .description('Bring up the whole stack; returns when it is healthy and leaves it running')
+    .option('--foreground', 'stay in this terminal, show figures, stop everything on Ctrl-C')
+    .action(async ({ foreground }: { foreground?: true }) => {
+      const settings = loadSettings(undefined, projectRoot);
+      process.exitCode = foreground ? await upForeground(settings) : await upBackground(settings);
+    });
+  program.command('supervise', { hidden: true }).action(async () => {
+    process.exitCode = await superviseDetached(loadSettings(undefined, projectRoot));
+  });
+}
+
+async function upForeground(settings: Settings): Promise<number> {
+  process.stdout.on('error', () => undefined); // a closed pipe must not take the supervisor down before it has stopped its servers
+  return supervise(settings, { print: (line) => console.log(line), showFigures: true, onHealthy: () => undefined });
+}
+
+async function upBackground(settings: Settings): Promise<number> {
+  const layout = layoutOf(settings.SLUICE_DATA_DIR);
+  const record = readStackRecord(layout.stateFile);
+  if (record?.proven && isAlive(record.supervisor)) {
+    console.log(`The stack is already running (supervisor pid ${record.supervisor.pid}).`);
+    return 0;
+  }
+  mkdirSync(layout.root, { recursive: true, mode: 0o711 });
+  mkdirSync(layout.logs, { recursive: true, mode: 0o700 });
+  const log = openSync(layout.logOf('supervisor'), 'a', 0o600);
+  const child = spawn(process.execPath, [inProject('dist/main/cli.js'), 'supervise'], {
+    cwd: projectRoot,
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+  });
+  closeSync(log);
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, forward);
+  return new Promise((resolve) => {
+    child.on('message', (message: Message) => {
+      if ('line' in message) console.log(message.line);
+      else {
+        child.disconnect();
+        child.unref();
+        resolve(0);
+      }
+    });
+    child.on('exit', () => resolve(1));
+  });
+}
+
+async function superviseDetached(settings: Settings): Promise<number> {
+  const tell = (message: Message): void => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined); // whoever started us may be gone by now
+  };
+  const print = (line: string): void => {
+    console.log(`${new Date().toISOString()} ${line}`);
+    tell({ line });
+  };
+  const code = await supervise(settings, { print, showFigures: false, onHealthy: () => tell({ healthy: true }) });
+  if (process.connected) process.disconnect();
+  return code;
+}
+
+/** A healthy stack that was asked to stop is a success; a start that failed has said why. */
+async function supervise(settings: Settings, options: RunStackOptions): Promise<number> {
+  try {
+    return (await runStack(settings, options)) ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    options.print(`\n${error.message}`);
+    return 1;
+  }
+}

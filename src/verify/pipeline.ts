@@ -1,0 +1,104 @@
+/**
+ * Two ways to a moment at which source and replica may be compared while traffic goes on.
+ * `caughtUp`: everything committed before the call has been applied. `atHold`: the replica stands at a database snapshot.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Database, Queryable } from '../adapters/postgres.ts';
+import type { RedisStore } from '../adapters/redis.ts';
+import { heldField, parseHold, parseSnapshot } from '../domain/hold.ts';
+import type { Keys } from '../domain/keys.ts';
+import { isoMicros } from './compare.ts';
+
+export interface PartitionEnd {
+  topic: string;
+  partition: number;
+  /** Next offset to be written. */
+  high: bigint;
+}
+
+export interface PipelineDeps {
+  db: Database;
+  redis: RedisStore;
+  keys: Keys;
+  /** End of every partition of the table topics. */
+  readEnds: () => Promise<PartitionEnd[]>;
+  /** Events not yet applied, of the same partitions. */
+  readLag: () => Promise<{ topic: string; partition: number; events: number }[]>;
+  /** How long `caughtUp` waits for a heartbeat to pass and the consumers to follow. */
+  patienceMs: number;
+}
+
+export type Pipeline = ReturnType<typeof createPipeline>;
+
+const holdMs = 5_000;
+/** What is left of a hold must suffice for one atomic read. */
+const holdWaitMs = 4_000;
+const pollMs = 50;
+
+export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs }: PipelineDeps) {
+  /** Each partition has applied all before its end, or stands still for `token`. */
+  const haveReached = async (ends: PartitionEnd[], token: string | null): Promise<boolean> => {
+    const lag = await readLag();
+    const drained = new Set(lag.filter(({ events }) => events === 0).map(({ topic, partition }) => heldField(topic, partition)));
+    const held = token === null ? {} : await redis.hash(keys.held);
+    const fences = await redis.strings(ends.map(({ topic, partition }) => keys.offset(topic, partition)));
+    return ends.every(({ topic, partition, high }, at) => {
+      const field = heldField(topic, partition);
+      return held[field] === token || drained.has(field) || BigInt(fences[at] ?? 0) >= high;
+    });
+  };
+
+  const heartbeatMicros = async (): Promise<bigint> => {
+    const [json] = await redis.strings([keys.heartbeat]);
+    return json ? (isoMicros((JSON.parse(json) as { ts: string }).ts) ?? 0n) : 0n;
+  };
+
+  /** Some partition met an event the snapshot does not see: so all that it sees has been sent. Then: all of that is applied. */
+  const haveStopped = async (token: string, deadlineMs: number): Promise<boolean> => {
+    const someHeld = async (): Promise<boolean> => Object.values(await redis.hash(keys.held)).includes(token);
+    if (!(await until(someHeld, deadlineMs))) return false;
+    const ends = await readEnds();
+    return until(() => haveReached(ends, token), deadlineMs);
+  };
+
+  return {
+    /** Waits until a heartbeat written after the call has passed, then until every partition is past what it had by then. */
+    caughtUp: async (): Promise<boolean> => {
+      const deadlineMs = Date.now() + patienceMs;
+      const [row] = await db.query<{ micros: string }>('SELECT (extract(epoch FROM now()) * 1000000)::bigint::text AS micros');
+      const calledMicros = BigInt(row?.micros ?? 0);
+      if (!(await until(async () => (await heartbeatMicros()) > calledMicros, deadlineMs))) return false;
+      const ends = await readEnds();
+      return until(() => haveReached(ends, null), deadlineMs);
+    },
+    /**
+     * Stops the consumers where a new snapshot ends, reads the replica, lets them go, and compares with SQL in that snapshot.
+     * `undefined` when they did not all stop in time: no consumer runs, or nothing was written that could stop one.
+     */
+    atHold: <R, T>(readReplica: (source: Queryable) => Promise<R>, compare: (replica: R, source: Queryable) => Promise<T>): Promise<T | undefined> =>
+      db.snapshot(async (source) => {
+        const [row] = await source.query<{ text: string }>('SELECT pg_current_snapshot()::text AS text');
+        const token = randomUUID();
+        await redis.set(keys.hold, JSON.stringify(parseSnapshot(token, row?.text ?? '')), holdMs);
+        const isMine = async (): Promise<boolean> => parseHold((await redis.strings([keys.hold]))[0] ?? null)?.token === token;
+        try {
+          if (!(await haveStopped(token, Date.now() + holdWaitMs))) return undefined;
+          const replica = await readReplica(source);
+          if (!(await isMine())) return undefined; // it ran out while we read
+          await redis.delete([keys.hold, keys.held]);
+          return await compare(replica, source);
+        } finally {
+          if (await isMine()) await redis.delete([keys.hold, keys.held]);
+        }
+      }),
+  };
+}
+
+async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<boolean> {
+  while (!(await condition())) {
+    if (Date.now() >= deadlineMs) return false;
+    await pause(pollMs);
+  }
+  return true;
+}

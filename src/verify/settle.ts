@@ -1,0 +1,61 @@
+/**
+ * Tells a real difference from traffic in flight. Invariant: a difference is reported only when the replica had applied
+ * everything the source held while the source's side stood still, or stood at the very snapshot it was compared with.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Queryable } from '../adapters/postgres.ts';
+import type { Check, Reading } from './checks.ts';
+import type { Pipeline } from './pipeline.ts';
+
+const quickTries = 8;
+const quickPauseMs = 150;
+const provenTries = 2;
+const holdTries = 3;
+const chunkIds = 500;
+
+/** The differences among `ids` that are real. At most 3 holds and a few waits, however busy the source is. */
+export async function settle<D>(check: Check<D>, ids: string[], pipeline: Pipeline, source: Queryable): Promise<D[]> {
+  const read = (some: string[]) => readDiffering(check, some, source);
+  let open = ids;
+  for (let tries = 0; tries < quickTries && open.length > 0; tries += 1) {
+    open = [...(await read(open)).keys()];
+    if (open.length > 0) await pause(quickPauseMs);
+  }
+  const real: D[] = [];
+  for (let tries = 0; tries < provenTries && open.length > 0; tries += 1) {
+    const before = await read(open);
+    const caughtUp = await pipeline.caughtUp();
+    const after = await read([...before.keys()]);
+    open = [];
+    for (const [id, { version, differences }] of after) {
+      if (version === before.get(id)?.version) real.push(...differences);
+      else open.push(id);
+    }
+    if (!caughtUp) break; // the pipeline stands still: waiting again would tell nothing new
+  }
+  return open.length === 0 ? real : [...real, ...(await settleAtHold(check, open, pipeline, source))];
+}
+
+/** For what is written so often that it never stands still between two reads. */
+async function settleAtHold<D>(check: Check<D>, ids: string[], pipeline: Pipeline, source: Queryable): Promise<D[]> {
+  let last: Map<string, Reading<D>> | undefined;
+  for (let tries = 0; tries < holdTries; tries += 1) {
+    const differing = await pipeline.atHold(
+      (snapshot) => readDiffering(check, ids, snapshot),
+      async (readings) => readings,
+    );
+    if (differing?.size === 0) return [];
+    last = differing ?? last;
+  }
+  return [...(last ?? (await readDiffering(check, ids, source))).values()].flatMap(({ differences }) => differences);
+}
+
+async function readDiffering<D>(check: Check<D>, ids: string[], source: Queryable): Promise<Map<string, Reading<D>>> {
+  const differing = new Map<string, Reading<D>>();
+  for (let from = 0; from < ids.length; from += chunkIds) {
+    for (const [id, reading] of await check.read(ids.slice(from, from + chunkIds), source)) {
+      if (reading.differences.length > 0) differing.set(id, reading);
+    }
+  }
+  return differing;
+}
