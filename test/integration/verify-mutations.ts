@@ -1,21 +1,29 @@
 /**
- * Damage done to a replica on purpose, and what verify must say about it: one column, a lost row, a foreign row, one counter in
- * each hash, a lost set member and a wrong score. Needs a quiet shop (no generator), else the consumer heals rows by itself.
+ * Damage done to a replica on purpose, and what verify must name: one column, a lost row, a foreign row, one counter in each
+ * hash, a lost set member and a wrong score. It is done to rows that no generator touches, so that traffic cannot heal it.
  */
 import type { Redis } from 'ioredis';
-import type { Queryable } from '../../src/adapters/postgres.ts';
+import type { Database } from '../../src/adapters/postgres.ts';
 import type { VerifyReport } from '../../src/verify/verify.ts';
 
 export interface Damage {
-  /** `key what` of every difference verify must name, sorted. */
+  /** `key what (difference)` of everything verify must name, sorted. */
   expected: string[];
   repair: () => Promise<void>;
 }
 
-const foreignCustomer = '99999999';
+/** Rows of a customer with two orders in a status of its own; they must be in the replica before `damageReplica`. */
+export interface Victims {
+  customer: string;
+  orders: [string, string];
+  item: string;
+  product: string;
+}
+
+const foreignCustomer = '999999999';
 const shift = 7;
 
-/** What a report names, in the same form as `Damage.expected`. */
+/** What a report names, in the form of `Damage.expected`. */
 export const namedBy = ({ rows, sets, aggregates }: VerifyReport): string[] =>
   [
     ...rows.differences.map(({ key, column }) => `${key} ${column}`),
@@ -23,22 +31,27 @@ export const namedBy = ({ rows, sets, aggregates }: VerifyReport): string[] =>
     ...aggregates.differences.map(({ key, field, difference }) => `${key} ${field} ${difference}`),
   ].sort();
 
-/** `redis` is the admin, `source` any role that may read. Keys carry `prefix`. */
-export async function damageReplica(redis: Redis, source: Queryable, prefix = ''): Promise<Damage> {
-  const [ids] = await source.query<{ order: string; product: string; customer: string; member: string; rescored: string; state: string; category: string }>(`
-    SELECT (SELECT min(id) FROM orders)::text AS order, (SELECT max(id) FROM products)::text AS product,
-           o.customer_id::text AS customer, min(o.id)::text AS member, max(o.id)::text AS rescored,
-           (SELECT min(state) FROM customers) AS state, (SELECT min(category) FROM products) AS category
-    FROM orders o GROUP BY o.customer_id HAVING count(*) > 1 ORDER BY o.customer_id LIMIT 1`);
-  const [sold] = await source.query<{ product: string }>('SELECT min(product_id)::text AS product FROM order_items');
-  if (!ids || !sold) throw new Error('the shop needs a customer with two orders');
+/** `db`: a role that may write. */
+export async function insertVictims(db: Database): Promise<Victims> {
+  const [rows] = await db.query<{ customer: string; first: string; second: string; item: string; product: string }>(`
+    WITH c AS (INSERT INTO customers (first_name, last_name, email, state) VALUES ('Vera', 'Fied', gen_random_uuid() || '@example.com', 'ZZ') RETURNING id),
+         p AS (INSERT INTO products (name, price, category, stock_quantity) VALUES ('Damaged', 10, 'Damaged', 0) RETURNING id),
+         o AS (INSERT INTO orders (customer_id, total_amount, status) SELECT id, 20, 'refunded' FROM c, generate_series(1, 2) RETURNING id),
+         i AS (INSERT INTO order_items (order_id, product_id, quantity, unit_price) SELECT min(o.id), min(p.id), 2, 10 FROM o, p RETURNING id)
+    SELECT c.id::text AS customer, min(o.id)::text AS first, max(o.id)::text AS second, i.id::text AS item, p.id::text AS product
+    FROM c, p, o, i GROUP BY c.id, p.id, i.id`);
+  if (!rows) throw new Error('nothing inserted');
+  return { customer: rows.customer, orders: [rows.first, rows.second], item: rows.item, product: rows.product };
+}
 
-  const orderKey = `${prefix}order:${ids.order}`;
-  const productKey = `${prefix}product:${ids.product}`;
-  const setKey = `${prefix}customer:${ids.customer}:orders`;
-  const [orderRow, productRow] = await redis.mget(orderKey, productKey);
-  const scores = await redis.zmscore(setKey, ids.member, ids.rescored);
-  if (!orderRow || !productRow || !scores[0] || !scores[1]) throw new Error('the replica is not whole');
+/** `redis` is the admin. */
+export async function damageReplica(redis: Redis, victims: Victims, prefix = ''): Promise<Damage> {
+  const orderKey = `${prefix}order:${victims.orders[0]}`;
+  const itemKey = `${prefix}order_item:${victims.item}`;
+  const setKey = `${prefix}customer:${victims.customer}:orders`;
+  const [orderRow, itemRow] = await redis.mget(orderKey, itemKey);
+  const scores = await redis.zmscore(setKey, ...victims.orders);
+  if (!orderRow || !itemRow || !scores[0] || !scores[1]) throw new Error('the replica does not hold the victims');
 
   const counters = [
     ['metrics:customers', 'live'],
@@ -46,33 +59,32 @@ export async function damageReplica(redis: Redis, source: Queryable, prefix = ''
     ['metrics:orders', 'live'],
     ['metrics:order_items', 'live'],
     ['metrics:revenue', 'total_cents'],
-    ['metrics:orders:by_status', 'pending'],
-    ['metrics:customers:by_state', ids.state],
-    ['metrics:products:by_category', ids.category],
-    [`metrics:product:${sold.product}`, 'revenue_cents'],
+    ['metrics:orders:by_status', 'refunded'],
+    ['metrics:customers:by_state', 'ZZ'],
+    ['metrics:products:by_category', 'Damaged'],
+    [`metrics:product:${victims.product}`, 'revenue_cents'],
   ] as const;
 
-  await redis.set(orderKey, JSON.stringify({ ...(JSON.parse(orderRow) as object), total_amount: '0.01' }));
-  await redis.del(productKey);
-  await redis.set(`${prefix}customer:${foreignCustomer}`, '{"id":99999999}');
+  await redis.set(orderKey, JSON.stringify({ ...(JSON.parse(orderRow) as object), total_amount: '20.01' }));
+  await redis.del(itemKey);
+  await redis.set(`${prefix}customer:${foreignCustomer}`, `{"id":${foreignCustomer}}`);
   for (const [hash, field] of counters) await redis.hincrby(prefix + hash, field, shift);
-  await redis.zrem(setKey, ids.member);
-  await redis.zadd(setKey, Number(scores[1]) + 1, ids.rescored);
+  await redis.zrem(setKey, victims.orders[0]);
+  await redis.zadd(setKey, Number(scores[1]) + 1, victims.orders[1]);
 
   return {
     expected: [
-      `order:${ids.order} total_amount`,
-      `product:${ids.product} (row)`,
+      `order:${victims.orders[0]} total_amount`,
+      `order_item:${victims.item} (row)`,
       `customer:${foreignCustomer} (row)`,
-      `customer:${ids.customer}:orders ${ids.member}`,
-      `customer:${ids.customer}:orders ${ids.rescored}`,
+      ...victims.orders.map((order) => `customer:${victims.customer}:orders ${order}`),
       ...counters.map(([hash, field]) => `${hash} ${field} ${shift}`),
     ].sort(),
     repair: async () => {
-      await redis.mset(orderKey, orderRow, productKey, productRow);
+      await redis.mset(orderKey, orderRow, itemKey, itemRow);
       await redis.del(`${prefix}customer:${foreignCustomer}`);
       for (const [hash, field] of counters) await redis.hincrby(prefix + hash, field, -shift);
-      await redis.zadd(setKey, Number(scores[0]), ids.member, Number(scores[1]), ids.rescored);
+      await redis.zadd(setKey, Number(scores[0]), victims.orders[0], Number(scores[1]), victims.orders[1]);
     },
   };
 }

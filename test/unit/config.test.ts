@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { format, inspect, parseEnv } from 'node:util';
+import { ConfigError, inheritedEnvironment, loadSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'sluice-config-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** A working folder with these files in it. */
+function folderWith(files: Record<string, string> = {}): string {
+  const folder = mkdtempSync(join(root, 'cwd-'));
+  mkdirSync(join(folder, '.sluice'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}
+
+/** Lines of the ConfigError that loading throws. */
+function problemsOf(env: Record<string, string>): string[] {
+  try {
+    loadSettings(env, folderWith());
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message.split('\n').filter((line) => /^ {2}/.test(line)).map((line) => line.trim());
+  }
+  return [];
+}
+
+test('with nothing given every setting has its default and paths are absolute', () => {
+  const cwd = folderWith();
+  const loaded = loadSettings({}, cwd);
+  assert.equal(loaded.POSTGRES_PORT, 15432);
+  assert.equal(loaded.REDIS_KEY_PREFIX, '');
+  assert.equal(loaded.SLUICE_DATA_DIR, join(cwd, '.sluice'));
+  assert.equal(loaded.SLUICE_TOOLS_DIR, join(cwd, '.sluice-tools'));
+  assert.equal(loaded.POSTGRES_PASSWORD, undefined);
+});
+
+test('the environment goes before .env, .env before the generated secrets', () => {
+  const cwd = folderWith({
+    '.env': 'REDIS_PORT=1002\nKAFKA_PORT=1003\nREDIS_PASSWORD=from-dotenv\n',
+    '.sluice/secrets.env': 'REDIS_PASSWORD=generated\nPOSTGRES_PASSWORD=generated\n',
+  });
+  const loaded = loadSettings({ REDIS_PORT: '1001' }, cwd);
+  assert.deepEqual([loaded.REDIS_PORT, loaded.KAFKA_PORT, loaded.CONNECT_PORT], [1001, 1003, 18083]);
+  assert.equal(loaded.REDIS_PASSWORD?.reveal(), 'from-dotenv');
+  assert.equal(loaded.POSTGRES_PASSWORD?.reveal(), 'generated');
+  assert.equal(loadSettings({ REDIS_PASSWORD: 'from-env' }, cwd).REDIS_PASSWORD?.reveal(), 'from-env');
+});
+
+test('the generated secrets are found in the data folder that was chosen, by .env too', () => {
+  const cwd = folderWith({ '.env': 'SLUICE_DATA_DIR=elsewhere\n' });
+  mkdirSync(join(cwd, 'elsewhere'));
+  writeFileSync(join(cwd, 'elsewhere/secrets.env'), 'REDIS_PASSWORD=there\n');
+  assert.equal(loadSettings({}, cwd).REDIS_PASSWORD?.reveal(), 'there');
+  assert.equal(loadSettings({}, cwd).SLUICE_DATA_DIR, join(cwd, 'elsewhere'));
+});
+
+test('an empty value counts as not given', () => {
+  const cwd = folderWith({ '.env': 'KAFKA_PORT=\nTOPIC_PREFIX=\nREDIS_PORT=1002\n', '.sluice/secrets.env': 'REDIS_PASSWORD=generated\n' });
+  const loaded = loadSettings({ REDIS_PORT: '', REDIS_PASSWORD: '', SLUICE_DATA_DIR: '' }, cwd);
+  assert.deepEqual([loaded.KAFKA_PORT, loaded.TOPIC_PREFIX, loaded.REDIS_PORT], [19092, 'ecommerce', 1002]);
+  assert.equal(loaded.REDIS_PASSWORD?.reveal(), 'generated');
+});
+
+test('every bad value is one line that names its setting', () => {
+  const bad = {
+    POSTGRES_PORT: '70000',
+    KAFKA_PORT: 'x',
+    REDIS_PORT: '1.5',
+    POSTGRES_DB: 'Robert"; DROP',
+    REDIS_KEY_PREFIX: 'shop',
+    TOPIC_PREFIX: 'a b',
+    CDC_BATCH_ROWS_MAX: '2001',
+    CDC_BATCH_BYTES_MAX: '-1',
+    MOCK_DATA_INTERVAL_SECONDS: '0',
+    SLUICE_GENERATOR: 'yes',
+    SLUICE_LOG_LEVEL: 'loud',
+    REDIS_PASSWORD: 'with space',
+  };
+  const problems = problemsOf(bad);
+  assert.deepEqual(problems.map((line) => line.split(':')[0] ?? '').sort(), Object.keys(bad).sort());
+  for (const line of problems) assert.ok(line.length > 30, line);
+});
+
+test('a bad secret is named and not shown', () => {
+  const [line = ''] = problemsOf({ POSTGRES_PASSWORD: 'pass word' });
+  assert.match(line, /^POSTGRES_PASSWORD: /);
+  assert.ok(!line.includes('pass word'));
+});
+
+test('a secret may be given by a file', () => {
+  const cwd = folderWith({ password: 'from-file\n', '.sluice/secrets.env': 'REDIS_PASSWORD=generated\n' });
+  const REDIS_PASSWORD_FILE = join(cwd, 'password');
+  assert.equal(loadSettings({ REDIS_PASSWORD_FILE }, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
+  assert.equal(loadSettings({ REDIS_PASSWORD_FILE, REDIS_PASSWORD: 'plain' }, cwd).REDIS_PASSWORD?.reveal(), 'plain');
+  writeFileSync(join(cwd, '.env'), `REDIS_PASSWORD_FILE=${REDIS_PASSWORD_FILE}\n`);
+  assert.equal(loadSettings({}, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
+});
+
+test('a secret file in the environment goes before a secret in .env', () => {
+  const cwd = folderWith({ password: 'from-file\n', '.env': 'REDIS_PASSWORD=from-dotenv\n' });
+  assert.equal(loadSettings({ REDIS_PASSWORD_FILE: join(cwd, 'password') }, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
+});
+
+test('a secret file that does not exist is said, with the setting that names it', () => {
+  assert.throws(() => loadSettings({ REDIS_PASSWORD_FILE: join(root, 'nowhere') }, folderWith()), (error: Error) => error instanceof ConfigError && error.message.includes('REDIS_PASSWORD_FILE'));
+});
+
+test('secrets never print, whichever way the settings are shown', () => {
+  const given = Object.fromEntries(secretNames.map((name, i) => [name, `plain-text-${i}`]));
+  const loaded = loadSettings(given, folderWith());
+  const texts = [inspect(loaded, { depth: null, showHidden: true }), JSON.stringify(loaded), format('%s %o %O %j', loaded, loaded, loaded, loaded), ...secretNames.map((name) => String(loaded[name]))];
+  for (const text of texts) assert.ok(!text.includes('plain-text'), text);
+  assert.equal(loaded.REDIS_PASSWORD?.reveal(), given['REDIS_PASSWORD']);
+});
+
+test('secretNames lists exactly the secret settings', () => {
+  const secrets = Object.keys(settings).filter((name) => name.endsWith('_PASSWORD'));
+  assert.deepEqual([...secretNames].sort(), secrets.sort());
+});
+
+test('what a child process is given holds no secret and loads to the same settings', () => {
+  const cwd = folderWith();
+  const loaded = loadSettings({ REDIS_PASSWORD: 'plain-text', REDIS_PORT: '1001', SLUICE_FAILPOINT_DIR: '/tmp/f' }, cwd);
+  const passed = settingsEnvironment(loaded);
+  assert.ok(!JSON.stringify(passed).includes('plain-text') && !('REDIS_PASSWORD' in passed));
+  const { REDIS_PASSWORD: _, ...others } = loaded;
+  assert.deepEqual(loadSettings(passed, folderWith()), others);
+});
+
+test('what a child process inherits of our environment holds no secret', (t) => {
+  const hidden = secretNames.flatMap((name) => [name, `${name}_FILE`]);
+  const before = { ...process.env };
+  t.after(() => hidden.forEach((name) => (before[name] === undefined ? delete process.env[name] : (process.env[name] = before[name]))));
+  for (const name of hidden) process.env[name] = 'plain-text';
+  const inherited = inheritedEnvironment();
+  assert.ok(!JSON.stringify(inherited).includes('plain-text'));
+  assert.equal(inherited['PATH'], process.env['PATH']);
+});
+
+test('a missing secret says how to get it', () => {
+  assert.throws(() => requireSecret(loadSettings({}, folderWith()), 'SLUICE_READER_PASSWORD'), /SLUICE_READER_PASSWORD is not set.*npm start/s);
+});
+
+test('every setting says what it means', () => {
+  for (const [name, schema] of Object.entries(settings)) assert.ok((schema.description ?? '').length >= 10, name);
+});
+
+test('.env.example is what the schema prints, and sets nothing but defaults', () => {
+  const example = readFileSync('.env.example', 'utf8');
+  const printed = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/print-env-example.ts'], { encoding: 'utf8' });
+  assert.equal(example, printed.stdout, 'run: npx tsx scripts/print-env-example.ts > .env.example');
+  assert.deepEqual(Object.keys(parseEnv(example)).sort(), Object.keys(settings).sort());
+  const cwd = folderWith();
+  const defaults = loadSettings({}, cwd);
+  writeFileSync(join(cwd, '.env'), example);
+  assert.deepEqual(loadSettings({}, cwd), defaults);
+});
