@@ -1,5 +1,5 @@
 /** How every kafkajs client of ours is made, and how its errors become ours. */
-import { Kafka, KafkaJSError, logLevel } from 'kafkajs';
+import { Kafka, logLevel } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 
 export interface KafkaOptions {
@@ -22,8 +22,5 @@ export function createClient({ brokers, clientId }: KafkaOptions): Kafka {
 export function translateKafkaError(error: unknown): PipelineError {
   if (error instanceof PipelineError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, {
-    cause: error,
-    details: { retriable: error instanceof KafkaJSError ? error.retriable : true },
-  });
+  return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, { cause: error });
 }

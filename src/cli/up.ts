@@ -26,7 +26,6 @@ export function registerUp(program: Command): void {
 }
 
 async function upForeground(settings: Settings): Promise<number> {
-  process.stdout.on('error', () => undefined); // a closed pipe must not take the supervisor down before it has stopped its servers
   return supervise(settings, { print: (line) => console.log(line), showFigures: true, onHealthy: () => undefined });
 }
 

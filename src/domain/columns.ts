@@ -13,11 +13,8 @@ export class ColumnError extends Error {
   override name = 'ColumnError';
 }
 
-/** Debezium's isostring for ±infinity: no real PostgreSQL date reaches these years. */
-const infinities = new Map([
-  ['+292278994-08-16T23:00:00Z', 'infinity'],
-  ['-292275055-05-16T16:47:04.192Z', '-infinity'],
-]);
+/** The years PostgreSQL can hold; Debezium writes ±infinity as a moment far beyond them. */
+const years = { first: -4713, last: 294_276 };
 const timestampShape = /^([+-]?\d{4,9})(-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z$/;
 const moneyShape = /^(-?)(\d+)(?:\.(\d+))?$/;
 
@@ -31,7 +28,9 @@ const converters: Record<ColumnType, (value: unknown) => ColumnValue> = {
   },
   timestamp: (value) => {
     if (typeof value !== 'string') return reject('an ISO-8601 timestamp');
-    return infinities.get(value) ?? (timestampShape.test(value) ? value : reject('an ISO-8601 timestamp ending in Z'));
+    const year = Number(timestampShape.exec(value)?.[1] ?? reject('an ISO-8601 timestamp ending in Z'));
+    if (year > years.last) return 'infinity';
+    return year < years.first ? '-infinity' : value;
   },
 };
 

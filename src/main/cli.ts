@@ -14,6 +14,8 @@ const program = new Command('sluice')
   .showHelpAfterError();
 for (const register of [registerUp, registerDown, registerStatus, registerReset, registerVerify]) register(program);
 
+process.stdout.on('error', () => undefined); // `sluice … | head`: a closed pipe must not end a supervisor before it has stopped its servers
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -6,6 +6,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { tryLock } from './lock.ts';
+import { requireFreePorts } from './ports.ts';
 import { createProgress, type Say } from './progress.ts';
 import { layoutOf } from './project.ts';
 import { settleSecrets } from './secrets.ts';
@@ -35,6 +36,7 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
   const left = await stopLeftovers(dataDir);
   if (left.length > 0) progress.say(`Stopped what an earlier start had left running: ${left.join(', ')}`);
 
+  await requireFreePorts(given);
   const settings = settleSecrets(given);
   const supervisor = createSupervisor(dataDir, progress.say);
   const stop = stopOnSignals(supervisor, progress.say);

@@ -10,7 +10,7 @@ import { createKeys } from '../domain/keys.ts';
 import { appProcess } from './app-processes.ts';
 import { connectClientOf, connectorConfig, connectorName, connectServer } from './connect.ts';
 import { ensureTopics, kafkaServer } from './kafka.ts';
-import { host, requireFreePorts } from './ports.ts';
+import { host } from './ports.ts';
 import { placePostgres } from './postgres-files.ts';
 import { connectAdmin, postgresServer, prepareDatabase } from './postgres.ts';
 import type { Progress } from './progress.ts';
@@ -34,7 +34,6 @@ export interface StartOptions {
 
 /** Brings the whole stack up. Throws at the first thing that fails; the caller then stops the supervisor. */
 export async function startStack({ settings, supervisor, progress, signal }: StartOptions): Promise<void> {
-  await requireFreePorts(settings);
   const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal);
   const up = (label: string, spec: ServerSpec): Promise<void> =>
     progress.step(spec.ports.length > 0 ? `${label} on ${host}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
