@@ -131,9 +131,9 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
  * An empty value counts as not given. Paths become absolute. Throws ConfigError naming every bad setting.
  */
 export function loadSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
-  const given = withSecretFiles({ ...readEnvFile(resolve(cwd, '.env')), ...withoutEmpty(env) });
+  const given = { ...withSecretFiles(withoutEmpty(readEnvFile(resolve(cwd, '.env')))), ...withSecretFiles(withoutEmpty(env)) };
   const dataDir = resolve(cwd, given['SLUICE_DATA_DIR'] || settings.SLUICE_DATA_DIR.parse(undefined));
-  const parsed = settingsSchema.safeParse({ ...readEnvFile(secretsFile(dataDir)), ...withoutEmpty(given) });
+  const parsed = settingsSchema.safeParse({ ...readEnvFile(secretsFile(dataDir)), ...given });
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]) as keyof typeof settings;

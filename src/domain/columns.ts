@@ -28,9 +28,10 @@ const converters: Record<ColumnType, (value: unknown) => ColumnValue> = {
   },
   timestamp: (value) => {
     if (typeof value !== 'string') return reject('an ISO-8601 timestamp');
-    const year = Number(timestampShape.exec(value)?.[1] ?? reject('an ISO-8601 timestamp ending in Z'));
+    const year = Number(timestampShape.exec(value)?.[1]);
     if (year > years.last) return 'infinity';
-    return year < years.first ? '-infinity' : value;
+    if (year < years.first) return '-infinity';
+    return Number.isNaN(parseMs(value)) ? reject('an ISO-8601 timestamp ending in Z') : value;
   },
 };
 
@@ -61,9 +62,13 @@ export function cents(row: Row, column: string): Amount {
 
 /** Whole milliseconds since 1970 (rounded down); null where there is no finite moment. */
 export function epochMs(row: Row, column: string): number | null {
-  const value = row[column];
-  const match = typeof value === 'string' ? timestampShape.exec(value) : null;
-  if (!match) return null;
+  const ms = parseMs(String(row[column]));
+  return Number.isNaN(ms) ? null : ms;
+}
+
+function parseMs(value: string): number {
+  const match = timestampShape.exec(value);
+  if (!match) return Number.NaN;
   const [, year = '', rest, fraction = ''] = match;
   // The calendar repeats every 400 years (146,097 days): move any year into what Date can read.
   const cycles = Math.floor((Number(year) - 1600) / 400);

@@ -12,7 +12,7 @@ import { readyBudgetMs, restartDelayMs, type ServerSpec } from './server-spec.ts
 import { startTimeOf, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 /** A program that stayed up this long has recovered: its next restart waits the shortest time again. */
-const stableMs = 60_000;
+const stableMs = 5_000;
 /** After this many restarts in a row that did not last, the state is called failed (it is still tried again). */
 const failedAfter = 5;
 const pollMs = 100;

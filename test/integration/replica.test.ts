@@ -31,13 +31,14 @@ test('an insert, an update and a delete by hand follow each other into Redis', a
 });
 
 test('a primary-key change is a move: the old key goes, the new one comes', async () => {
-  const id = await insert(`INSERT INTO products (name, price, category, stock_quantity) VALUES ('Mover', 12.50, 'Tests', 3) RETURNING id`);
+  const id = await insert('INSERT INTO order_items (quantity, unit_price) VALUES (2, 12.50) RETURNING id');
   const moved = String(1_000_000_000 + Number(id));
-  await stack.db.query(`UPDATE products SET id = ${moved} WHERE id = ${id}`);
-  const found = await until('the new key', async () => (await row(`product:${moved}`)) ?? undefined);
-  assert.equal(found['price'], '12.50');
-  await until('the old key is gone', async () => (await row(`product:${id}`)) === null);
-  await stack.db.query(`DELETE FROM products WHERE id = ${moved}`);
+  await until('the old key', async () => (await row(`order_item:${id}`)) ?? undefined);
+  await stack.db.query(`UPDATE order_items SET id = ${moved} WHERE id = ${id}`);
+  const found = await until('the new key', async () => (await row(`order_item:${moved}`)) ?? undefined);
+  assert.equal(found['unit_price'], '12.50');
+  await until('the old key is gone', async () => (await row(`order_item:${id}`)) === null);
+  await stack.db.query(`DELETE FROM order_items WHERE id = ${moved}`);
 });
 
 test('NULL, NaN, infinite times, microseconds and any text keep their value', async () => {
@@ -60,7 +61,7 @@ test('NULL, NaN, infinite times, microseconds and any text keep their value', as
   }
   assert.equal((await row(`customer:${customer}`))?.['first_name'], 'Zoë \u0007 "\\" 漢字 🚲');
   await assertVerified(stack);
-  await stack.db.query(`DELETE FROM orders WHERE id IN (${ids.join(',')}); DELETE FROM customers WHERE id = ${customer}`);
+  await stack.db.query(`DELETE FROM orders WHERE id IN (${ids.join(',')})`);
 });
 
 test('the replica equals the source, row by row and sum by sum, while the generator writes', async () => {
