@@ -3,6 +3,7 @@
  * contains one of them. Suites that share the real stack run one file after another while it is up.
  * Invariant: the stack that was started here is gone when this ends, whatever the tests did.
  */
+import { setMaxListeners } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -30,6 +31,7 @@ const counterShape = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_m
 
 const filters = process.argv.slice(2);
 const stop = new AbortController();
+setMaxListeners(0, stop.signal); // one listener per running file
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
 try {

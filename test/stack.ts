@@ -1,6 +1,6 @@
 /**
  * The real stack for tests: its own data folder, free ports, a brisk generator, failpoints armed by files.
- * `test/run-with-stack.ts` starts one for many files and names it in SLUICE_TEST_STACK; a file run alone starts its own.
+ * `npm test` starts one for many files and names it in SLUICE_TEST_STACK; a file run alone starts its own.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

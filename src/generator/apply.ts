@@ -16,7 +16,8 @@ const shopSql = `
   ), some_products AS (
     SELECT p.id, (p.price * 100)::bigint AS "priceCents", coalesce(p.stock_quantity, 0) AS stock,
            EXISTS (SELECT FROM order_items i WHERE i.product_id = p.id) AS "hasSales" FROM products p, reach
-    WHERE p.id >= product_low + ((product_high - product_low) * $1::float8)::bigint AND p.price <> 'NaN' ORDER BY p.id LIMIT $2
+    WHERE p.id >= product_low + ((product_high - product_low) * $1::float8)::bigint
+      AND p.price BETWEEN 0.01 AND 100000 AND coalesce(p.stock_quantity, 0) < 1000000 ORDER BY p.id LIMIT $2
   ), open_orders AS (
     SELECT id, status FROM orders WHERE status IN ('pending', 'processing', 'shipped') ORDER BY id LIMIT $2
   ), closed_orders AS (

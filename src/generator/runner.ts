@@ -53,8 +53,8 @@ const goldenFraction = (n: number): number => (n * 0.618_033_988_749_895) % 1;
 
 const delayMs = (failures: number): number => Math.min(250 * 2 ** Math.min(failures, 10), backoffMsMax);
 
-/** The server is away, or someone else removed a row this batch relied on (class 23): read again and go on. */
+/** The server is away, or someone else changed a row this batch relied on (classes 22, 23): read again and go on. */
 function mayPass(error: unknown): error is PipelineError {
   if (!(error instanceof PipelineError)) return false;
-  return error.action === 'retry' || String(error.details['sqlstate']).startsWith('23');
+  return error.action === 'retry' || /^2[23]/.test(String(error.details['sqlstate']));
 }

@@ -131,10 +131,13 @@ function repriceProduct(shop: Shop): Action {
   return { kind: 'repriceProduct', id: product.id, priceCents: product.priceCents };
 }
 
-/** The emptiest shelf of a few is filled first. */
+const stockEnough = 150;
+
+/** The emptiest shelf of a few is filled, unless all of them are full enough. */
 function restockProduct(shop: Shop): Action {
   const [product] = faker.helpers.arrayElements(shop.products, 5).sort((a, b) => a.stock - b.stock);
   if (!product) return addProduct();
+  if (product.stock >= stockEnough) return repriceProduct(shop);
   const quantity = faker.number.int({ min: 40, max: 200 });
   product.stock += quantity;
   return { kind: 'restockProduct', id: product.id, quantity };

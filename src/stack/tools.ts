@@ -35,7 +35,7 @@ const jars: ToolSet = {
   label: 'Fetching Kafka, Kafka Connect and Debezium by Maven (about 60 MB, once)',
   inputFile: inProject('stack/pom.xml'),
   fetch: async (into, signal) => {
-    const args = ['-B', '-q', '-f', inProject('stack/pom.xml'), `-Dout=${into}`, 'process-resources'];
+    const args = ['-B', '-q', '-Dstyle.color=never', '-f', inProject('stack/pom.xml'), `-Dout=${into}`, 'process-resources'];
     await runCommand('Maven (mvn)', 'mvn', args, { env: inheritedEnvironment(), signal });
   },
 };

@@ -11,10 +11,11 @@ import type { PipelineDeps, Pipeline } from './pipeline.ts';
 import { idPages, readAggregates, sourceTables } from './source.ts';
 
 export interface AggregatesReport extends ComparedAmounts {
+  /** How the moment of comparison was found: nothing moved, or consumers were held. */
   method: 'quiet' | 'hold';
 }
 
-const quietMs = 5_000;
+const quietMs = 3_000;
 const quietPauseMs = 100;
 const holdTries = 3;
 
@@ -25,7 +26,7 @@ export async function checkAggregates(deps: PipelineDeps, pipeline: Pipeline, st
   if (quiet) return quiet;
 
   const held: ComparedAmounts[] = [];
-  for (let tries = 0; tries < holdTries; tries += 1) {
+  for (let tries = 0; tries < holdTries && !pipeline.isBehind(); tries += 1) {
     const compared = await pipeline.atHold(readReplica, async (found, source) => compareAmounts(await readAggregates(source), found));
     if (compared?.differences.length === 0) return { ...compared, method: 'hold' };
     if (compared) held.push(compared);

@@ -37,6 +37,7 @@ const holdWaitMs = 4_000;
 const pollMs = 50;
 
 export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs }: PipelineDeps) {
+  let isBehind = false;
   /** Each partition has applied all before its end, or stands still for `token`. */
   const haveReached = async (ends: PartitionEnd[], token: string | null): Promise<boolean> => {
     const lag = await readLag();
@@ -63,14 +64,18 @@ export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs 
   };
 
   return {
+    /** Whether a wait for the pipeline was in vain: then nobody waits again, and what differs may be on its way. */
+    isBehind: () => isBehind,
     /** Waits until a heartbeat written after the call has passed, then until every partition is past what it had by then. */
     caughtUp: async (): Promise<boolean> => {
+      if (isBehind) return false;
       const deadlineMs = Date.now() + patienceMs;
       const [row] = await db.query<{ micros: string }>('SELECT (extract(epoch FROM now()) * 1000000)::bigint::text AS micros');
       const calledMicros = BigInt(row?.micros ?? 0);
-      if (!(await until(async () => (await heartbeatMicros()) > calledMicros, deadlineMs))) return false;
+      const hasPassed = await until(async () => (await heartbeatMicros()) > calledMicros, deadlineMs);
       const ends = await readEnds();
-      return until(() => haveReached(ends, null), deadlineMs);
+      isBehind = !hasPassed || !(await until(() => haveReached(ends, null), deadlineMs));
+      return !isBehind;
     },
     /**
      * Stops the consumers where a new snapshot ends, reads the replica, lets them go, and compares with SQL in that snapshot.

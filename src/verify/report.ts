@@ -1,7 +1,7 @@
 /** The report of `sluice verify` for a person: a line per check, then only what differs. */
 import type { VerifyReport } from './verify.ts';
 
-export function formatReport({ ok, rows, sets, aggregates, parked }: VerifyReport): string {
+export function formatReport({ ok, rows, sets, aggregates, parked, behind }: VerifyReport): string {
   const differing = [
     ...rows.differences.map(({ key, column, expected, found }) => [key, column, expected, found, '']),
     ...sets.differences.map(({ key, member, expected, found }) => [key, member, expected, found, '']),
@@ -13,6 +13,7 @@ export function formatReport({ ok, rows, sets, aggregates, parked }: VerifyRepor
     summary('counters', aggregates.checked, aggregates.differences.length, aggregates.elapsedMs, aggregates.method),
     ...(parked.length > 0 ? [`parked, not compared: ${parked.join(', ')}`] : []),
     ...(differing.length > 0 ? ['', formatTable([['key', 'what', 'expected', 'found', 'difference'], ...differing])] : []),
+    ...(behind ? ['', 'The pipeline did not catch up while verify waited (see sluice status): what differs may be on its way.'] : []),
     '',
     ok ? 'Redis equals PostgreSQL.' : 'Redis DIFFERS from PostgreSQL.',
   ].join('\n');

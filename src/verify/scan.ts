@@ -16,6 +16,7 @@ export interface Strays {
 
 /** Beyond this many of a kind the replica is another shop's; more would tell nothing. */
 const straysMax = 5_000;
+const pageKeys = 5_000;
 
 export async function scanReplica({ db, redis, keys }: PipelineDeps): Promise<Strays> {
   const rows = new Map(sourceTables.map(({ table }) => [table, new Set<string>()]));
@@ -25,7 +26,7 @@ export async function scanReplica({ db, redis, keys }: PipelineDeps): Promise<St
     { shape: /^customer:([^:]+):orders$/, table: 'customers', unknown: strays.sets },
     { shape: /^metrics:product:(.+)$/, table: 'products', unknown: strays.products },
   ];
-  for await (const page of redis.scan(`${keys.prefix}*`)) {
+  for await (const page of redis.scan(`${keys.prefix}*`, pageKeys)) {
     const logical = page.map((key) => key.slice(keys.prefix.length));
     for (const key of logical) if (key.startsWith('cdc:parked:')) strays.parked.add(key);
     for (const { shape, table, unknown } of kinds) {

@@ -1,6 +1,7 @@
 /**
- * Tells a real difference from traffic in flight. Invariant: a difference is reported only when the replica had applied
- * everything the source held while the source's side stood still, or stood at the very snapshot it was compared with.
+ * Tells a real difference from traffic in flight. Invariant: as long as the pipeline keeps up, a difference is reported only
+ * when the replica had applied everything the source held while the source's side stood still, or stood at the very snapshot
+ * it was compared with.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../adapters/postgres.ts';
@@ -26,12 +27,9 @@ export async function settle<D>(check: Check<D>, ids: string[], pipeline: Pipeli
     const before = await read(open);
     const caughtUp = await pipeline.caughtUp();
     const after = await read([...before.keys()]);
-    open = [];
-    for (const [id, { version, differences }] of after) {
-      if (version === before.get(id)?.version) real.push(...differences);
-      else open.push(id);
-    }
-    if (!caughtUp) break; // the pipeline stands still: waiting again would tell nothing new
+    const isReal = (id: string, { version }: Reading<D>): boolean => !caughtUp || version === before.get(id)?.version;
+    real.push(...[...after].flatMap(([id, reading]) => (isReal(id, reading) ? reading.differences : [])));
+    open = [...after].flatMap(([id, reading]) => (isReal(id, reading) ? [] : [id]));
   }
   return open.length === 0 ? real : [...real, ...(await settleAtHold(check, open, pipeline, source))];
 }

@@ -25,6 +25,8 @@ export interface VerifyReport {
   aggregates: AggregatesReport & { elapsedMs: number };
   /** Keys with an open dead letter, logical names. */
   parked: string[];
+  /** True when the pipeline did not catch up while verify waited: what differs may be on its way. */
+  behind: boolean;
 }
 
 const suspectsMax = 2_000;
@@ -34,6 +36,7 @@ const differencesMax = 1_000;
 export async function verify(deps: PipelineDeps, tell: (step: string) => void): Promise<VerifyReport> {
   const { db, redis, keys } = deps;
   const pipeline = createPipeline(deps);
+  await Promise.all([db.query('SELECT 1'), redis.ping(), deps.readEnds()]); // a server that is away is told at once
   tell('keys the source does not have');
   const strays = await scanReplica(deps);
 
@@ -50,7 +53,7 @@ export async function verify(deps: PipelineDeps, tell: (step: string) => void): 
   const compared = await checkAggregates(deps, pipeline, [...strays.products]);
   const aggregates = { ...compared, elapsedMs: Math.round(performance.now() - startMs) };
   const ok = [rows, sets, aggregates].every(({ differences }) => differences.length === 0);
-  return { ok, rows, sets, aggregates, parked: [...strays.parked].sort() };
+  return { ok, rows, sets, aggregates, parked: [...strays.parked].sort(), behind: pipeline.isBehind() };
 }
 
 interface CheckRun {

@@ -35,8 +35,6 @@ test('a damaged replica: verify ends with 1 and names exactly the damage; repair
     assert.deepEqual(namedBy(report), damage.expected);
     assert.equal(outcome.code, 1);
     assert.equal(report.ok, false);
-    const people = await stack.sluice('verify');
-    assert.match(people.stdout, new RegExp(`order:${victims.orders[0]} +total_amount +"20.00" +"20.01"`));
   } finally {
     await damage.repair();
   }
@@ -54,7 +52,7 @@ test('every row of every table is compared', async () => {
 });
 
 test('a server that does not answer: exit code 3 and a message that names it', async () => {
-  for (const name of ['POSTGRES_PORT', 'REDIS_PORT'] as const) {
+  for (const name of ['POSTGRES_PORT', 'REDIS_PORT', 'KAFKA_PORT']) {
     const outcome = await runSluice({ ...stack.env, [name]: '1' }, ['verify']);
     assert.equal(outcome.code, 3, outcome.stderr);
     assert.match(outcome.stderr, /not reachable/);

@@ -1,0 +1,95 @@
+/**
+ * Goal: a supervised program is restarted when it dies, stopped within its budget, and never comes back after that.
+ * Method: real small Node programs instead of servers.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { PipelineError } from '../../src/domain/errors.ts';
+import { restartDelayMs, type ServerSpec } from '../../src/stack/server-spec.ts';
+import { startTimeOf } from '../../src/stack/state-file.ts';
+import { SupervisedProcess } from '../../src/stack/supervised-process.ts';
+import { until } from '../stack.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'sluice-supervised-'));
+after(() => rmSync(dir, { recursive: true }));
+let count = 0;
+
+/** `script` runs in a Node program that says ready by its channel. */
+function aProcess(script: string, more: Partial<ServerSpec> = {}) {
+  const logFile = join(dir, `${(count += 1)}.log`);
+  const said: string[] = [];
+  const spec: ServerSpec = {
+    name: 'worker',
+    ports: [],
+    stopSignal: 'SIGTERM',
+    ready: 'message',
+    command: async () => ({ file: process.execPath, args: ['-e', script], env: {} }),
+    ...more,
+  };
+  return { one: new SupervisedProcess(spec, { logFile, say: (line) => said.push(line), onChange: () => undefined }), said, logFile };
+}
+
+const steady = `process.send('ready'); setInterval(() => {}, 1000);`;
+
+test('it starts, is restarted when it is killed, and stays away once stopped', async () => {
+  const { one, said } = aProcess(steady);
+  await one.start();
+  const { pid, state } = one.record;
+  assert.ok(pid);
+  assert.equal(state, 'running');
+
+  process.kill(pid, 'SIGKILL');
+  await until('the restart', async () => one.record.restarts === 1 && one.record.state === 'running', 10_000);
+  const second = one.record.pid;
+  assert.ok(second && second !== pid);
+  assert.match(said[0] ?? '', /worker ended \(SIGKILL\): restarting in 0\.5 s/);
+
+  await one.stop(5000);
+  assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
+});
+
+test('one that ignores its stop signal is killed after the budget', async () => {
+  const { one, said } = aProcess(`process.on('SIGTERM', () => {}); ${steady}`);
+  await one.start();
+  const { pid } = one.record;
+  const began = performance.now();
+  await one.stop(300);
+  assert.ok(performance.now() - began >= 290);
+  assert.equal(startTimeOf(pid ?? 0), null);
+  assert.match(said[0] ?? '', /did not stop within 0\.3 s: killed/);
+});
+
+test('a first start that fails says which program, why, and the end of its log', async () => {
+  const { one, logFile } = aProcess(`console.error('the disk is full'); process.exit(7);`);
+  await assert.rejects(one.start(), (error) => {
+    assert.ok(error instanceof PipelineError && error.code === 'server_failed');
+    assert.match(error.message, /^worker ended before it was ready \(exit code 7\)/);
+    assert.ok(error.message.includes(logFile) && error.message.includes('the disk is full'));
+    return true;
+  });
+  assert.equal(one.record.state, 'failed');
+  await one.stop(100);
+});
+
+test('a program that does not exist is a failed start, not a crash', async () => {
+  const { one } = aProcess('', { command: async () => ({ file: '/nonexistent/server', args: [], env: {} }) });
+  await assert.rejects(one.start(), /worker ended before it was ready \(spawn \/nonexistent\/server ENOENT\)/);
+});
+
+test('stop while it is still starting leaves nothing behind', async () => {
+  const { one, logFile } = aProcess(`console.log('up'); setInterval(() => {}, 1000);`, { ready: () => Promise.reject(new Error('not yet')) });
+  const started = one.start();
+  started.catch(() => undefined);
+  await until('the program to run', async () => one.record.pid !== null && readFileSync(logFile, 'utf8').includes('up'), 10_000);
+  const { pid } = one.record;
+  await one.stop(5000);
+  await assert.rejects(started);
+  assert.equal(startTimeOf(pid ?? 0), null);
+});
+
+test('the pause before a restart doubles from half a second to thirty', () => {
+  assert.deepEqual([0, 1, 2, 5, 6, 100].map(restartDelayMs), [500, 1000, 2000, 16_000, 30_000, 30_000]);
+});

@@ -1,0 +1,42 @@
+/** Goal: a person sees one line per check and, only when something differs, a table of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatReport } from '../../src/verify/report.ts';
+import type { VerifyReport } from '../../src/verify/verify.ts';
+
+const aReport = (parts: Partial<VerifyReport> = {}): VerifyReport => ({
+  ok: true,
+  rows: { checked: 1200, differences: [], stopped: false, elapsedMs: 1500 },
+  sets: { checked: 30, differences: [], stopped: false, elapsedMs: 20 },
+  aggregates: { checked: 40, differences: [], method: 'hold', elapsedMs: 900 },
+  parked: [],
+  behind: false,
+  ...parts,
+});
+
+test('an equal replica: a line per check, no table', () => {
+  assert.equal(
+    formatReport(aReport()),
+    ['rows           1200 checked      0 differ     1.5 s', 'sets             30 checked      0 differ     0.0 s', 'counters         40 checked      0 differ     0.9 s  hold', '', 'Redis equals PostgreSQL.'].join('\n'),
+  );
+});
+
+test('a differing one: expected, found and difference of each, aligned, long values cut', () => {
+  const rows = { ...aReport().rows, differences: [{ key: 'order:1', column: 'status', expected: '"pending"', found: `"${'x'.repeat(100)}"` }] };
+  const aggregates = { ...aReport().aggregates, differences: [{ key: 'metrics:orders', field: 'live', expected: '5', found: '12', difference: '7' }] };
+  const lines = formatReport(aReport({ ok: false, rows, aggregates, parked: ['cdc:parked:orders:3'] })).split('\n');
+  assert.deepEqual(lines.slice(3), [
+    'parked, not compared: cdc:parked:orders:3',
+    '',
+    `key             what    expected   found${' '.repeat(57)}difference`,
+    `order:1         status  "pending"  "${'x'.repeat(58)}…`,
+    `metrics:orders  live    5          12${' '.repeat(60)}7`,
+    '',
+    'Redis DIFFERS from PostgreSQL.',
+  ]);
+});
+
+test('a check that gave up early, or a pipeline that is behind, is said', () => {
+  assert.match(formatReport(aReport({ behind: true })), /did not catch up/);
+  assert.match(formatReport(aReport({ ok: false, sets: { ...aReport().sets, stopped: true } })), /^sets .* stopped early: too many$/m);
+});
