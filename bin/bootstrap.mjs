@@ -15,7 +15,7 @@ const say = (text) => console.error(`[${(performance.now() / 1000).toFixed(1).pa
 
 /** Exits with one message when the machine lacks something; otherwise leaves node_modules and dist/ up to date. */
 export async function bootstrap({ servers }) {
-  const missing = [...(await missingPlatform()), ...(servers ? await missingServerTools() : [])];
+  const missing = [...missingPlatform(), ...(servers ? await missingServerTools() : [])];
   if (missing.length > 0) {
     console.error(`Sluice cannot start here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
     process.exit(1);

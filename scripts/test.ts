@@ -4,7 +4,7 @@
  * Invariant: the stack that was started here is gone when this ends, whatever the tests did.
  */
 import { setMaxListeners } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -59,7 +59,8 @@ async function* runPhases(): AsyncGenerator<TestEvent> {
 async function* runPhase({ suites, concurrency, sharedStack }: Phase): AsyncGenerator<TestEvent> {
   const files = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
   if (files.length === 0 || stop.signal.aborted) return;
-  const stack = sharedStack ? await startSharedStack() : null;
+  const needsStack = sharedStack && files.some((path) => readFileSync(path, 'utf8').includes('useStack('));
+  const stack = needsStack ? await startSharedStack() : null;
   try {
     yield* run({ files, concurrency, timeout: fileTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>;
   } finally {

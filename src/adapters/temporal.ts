@@ -17,8 +17,6 @@ export interface WorkflowSchedule {
   note: string;
 }
 
-export type TemporalClient = Awaited<ReturnType<typeof connectTemporal>>;
-
 /** Throws PipelineError `temporal_unavailable` while the server does not answer. */
 export async function connectTemporal({ address, namespace }: TemporalOptions) {
   const connection = await guard(() => Connection.connect({ address, connectTimeout: '3 seconds' }));

@@ -32,7 +32,7 @@ export interface ClaimContext {
 }
 
 /** Claims the key prefix for this pipeline. Throws PipelineError `identity_mismatch` or `spec_changed` when it is another's. */
-export async function claimPipeline({ redis, keys, identity, spec }: ClaimContext): Promise<void> {
+async function claimPipeline({ redis, keys, identity, spec }: ClaimContext): Promise<void> {
   const mine = JSON.stringify(identity);
   const stored = await redis.claim(keys.identity, mine);
   if (stored !== mine) {

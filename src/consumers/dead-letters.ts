@@ -6,7 +6,7 @@ import type { KafkaProducer, OutgoingRecord } from '../adapters/kafka-producer.t
 import type { PartitionRef } from '../adapters/kafka-consumer.ts';
 import type { Rejected, SourceRecord } from '../domain/change-event.ts';
 
-export function toDeadLetter(ref: PartitionRef, record: SourceRecord, rejected: Rejected): OutgoingRecord {
+function toDeadLetter(ref: PartitionRef, record: SourceRecord, rejected: Rejected): OutgoingRecord {
   return {
     key: record.key,
     value: record.value,

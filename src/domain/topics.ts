@@ -1,7 +1,7 @@
 /** Every Kafka topic and group name is built here. */
 export const groups = { cdc: 'sluice-cdc' } as const;
 
-export const changeTopic = (prefix: string, schema: string, table: string): string => `${prefix}.${schema}.${table}`;
+const changeTopic = (prefix: string, schema: string, table: string): string => `${prefix}.${schema}.${table}`;
 export const tableTopic = (prefix: string, table: string): string => changeTopic(prefix, 'public', table);
 export const heartbeatTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'heartbeat');
 export const signalTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'signal');

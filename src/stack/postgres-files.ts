@@ -24,7 +24,7 @@ export interface PostgresFiles {
 const readableRoot = '/var/lib/sluice';
 
 /** The place outside the checkout that this data folder would use; reset removes it. */
-export function readablePlaceOf(dataDir: string): string {
+function readablePlaceOf(dataDir: string): string {
   const real = existsSync(dataDir) ? realpathSync(dataDir) : dataDir;
   return join(readableRoot, createHash('sha256').update(real).digest('hex').slice(0, 16));
 }

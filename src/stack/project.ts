@@ -6,8 +6,6 @@ import { fileURLToPath } from 'node:url';
 export const projectRoot = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 export const inProject = (...parts: string[]): string => join(projectRoot, ...parts);
 
-export type Layout = ReturnType<typeof layoutOf>;
-
 /** The data folder's insides. Nothing else is ever created there, and reset removes exactly these. */
 export function layoutOf(dataDir: string) {
   const inside = (name: string): string => resolve(dataDir, name);

@@ -12,7 +12,7 @@ import { layoutOf } from './project.ts';
 import { settleSecrets } from './secrets.ts';
 import { startStack } from './start.ts';
 import { readStackRecord } from './state-file.ts';
-import { urlsOf } from './status.ts';
+import { expectedProcesses, urlsOf } from './status.ts';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor.ts';
 import { watchStack } from './watch.ts';
 
@@ -38,7 +38,7 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
 
   await requireFreePorts(given);
   const settings = settleSecrets(given);
-  const supervisor = createSupervisor(dataDir, progress.say);
+  const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings));
   const stop = stopOnSignals(supervisor, progress.say);
   let healthy = false;
   try {

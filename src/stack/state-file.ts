@@ -32,6 +32,9 @@ export type ProcessState = z.infer<typeof processState>;
 export type ProcessRecord = z.infer<typeof processSchema>;
 export type StackRecord = z.infer<typeof stackSchema>;
 
+/** The record of a program whose turn to start has not come. */
+export const unstarted = (name: ProcessName): ProcessRecord => ({ name, pid: null, startTime: null, ports: [], state: 'starting', restarts: 0 });
+
 /** Null when there is none, or none that can be read. */
 export function readStackRecord(path: string): StackRecord | null {
   if (!existsSync(path)) return null;

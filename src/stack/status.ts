@@ -15,7 +15,7 @@ import { brokersOf } from './kafka.ts';
 import { host } from './ports.ts';
 import { layoutOf } from './project.ts';
 import { consumerUser } from './redis.ts';
-import { isAlive, processNames, readStackRecord, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
+import { isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 export interface StackStatus {
   healthy: boolean;
@@ -32,7 +32,7 @@ const askBudgetMs = 5000;
 export async function readStatus(settings: Settings): Promise<StackStatus> {
   const record = readStackRecord(layoutOf(settings.SLUICE_DATA_DIR).stateFile);
   const supervised = record !== null && isAlive(record.supervisor);
-  const processes = expectedNames(settings).map((name) => describe(name, record?.processes.find((one) => one.name === name), supervised));
+  const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
   const running = (...names: ProcessName[]): boolean => names.every((name) => processes.find((one) => one.name === name)?.state === 'running');
 
   const [connector, slot, lag] = await Promise.all([
@@ -42,6 +42,7 @@ export async function readStatus(settings: Settings): Promise<StackStatus> {
   ]);
   const healthy =
     supervised &&
+    record.proven &&
     processes.every(({ state }) => state === 'running') &&
     connector?.state === 'RUNNING' &&
     connector.tasks.length > 0 &&
@@ -63,13 +64,13 @@ export const urlsOf = (settings: Settings): Record<string, string> => ({
 export const connectReplica = (settings: Settings, name: string): RedisStore =>
   connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'), name, failFast: true });
 
-const expectedNames = (settings: Settings): ProcessName[] =>
+/** What a start with these settings runs; a running stack is asked for its own list, whatever this shell has set. */
+export const expectedProcesses = (settings: Settings): ProcessName[] =>
   processNames.filter((name) => name !== 'generator' || settings.SLUICE_GENERATOR === 'on');
 
 /** Without a live supervisor nothing is looked after: what still runs is called failed, the rest stopped. */
-function describe(name: ProcessName, record: ProcessRecord | undefined, supervised: boolean): StackStatus['processes'][number] {
-  if (!record) return { name, pid: null, ports: [], state: supervised ? 'starting' : 'stopped', restarts: 0 };
-  const { ports, restarts } = record;
+function describe(record: ProcessRecord, supervised: boolean): StackStatus['processes'][number] {
+  const { name, ports, restarts } = record;
   const pid = isAlive(record) ? record.pid : null;
   const state = supervised ? record.state : pid === null ? 'stopped' : 'failed';
   return { name, pid, ports, state, restarts };

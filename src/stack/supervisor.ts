@@ -9,12 +9,13 @@ import type { Say } from './progress.ts';
 import { layoutOf } from './project.ts';
 import { killGroup } from './run-command.ts';
 import { stopStages, type ServerSpec } from './server-spec.ts';
-import { identityOf, isAlive, processNames, readStackRecord, writeStackRecord, type ProcessRecord } from './state-file.ts';
+import { identityOf, isAlive, readStackRecord, unstarted, writeStackRecord, type ProcessName, type ProcessRecord } from './state-file.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
-export function createSupervisor(dataDir: string, say: Say) {
+/** `expected`: what will be started, so that status can name it from the first moment. */
+export function createSupervisor(dataDir: string, say: Say, expected: ProcessName[]) {
   const layout = layoutOf(dataDir);
   const supervised = new Map<string, SupervisedProcess>();
   const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
@@ -23,8 +24,7 @@ export function createSupervisor(dataDir: string, say: Say) {
   for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 
   const publish = (): void => {
-    const records = [...supervised.values()].map(({ record }) => record);
-    const processes = records.sort((a, b) => processNames.indexOf(a.name) - processNames.indexOf(b.name));
+    const processes = expected.map((name) => supervised.get(name)?.record ?? unstarted(name));
     writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
   };
 

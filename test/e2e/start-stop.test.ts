@@ -117,7 +117,7 @@ test('a second start keeps the data, and a generator that is switched off is abs
   await changeArrives();
   t.diagnostic(`first change visible ${((performance.now() - startedMs) / 1000).toFixed(1)} s after the command`);
   assert.equal(await hasRow(`customer:${customer}`), true);
-  const names = (await status({ SLUICE_GENERATOR: 'off' })).processes.map(({ name }) => name as string);
+  const names = (await status({ SLUICE_GENERATOR: 'off' })).processes.map(({ name }) => name);
   assert.ok(!names.includes('generator'));
 });
 

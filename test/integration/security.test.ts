@@ -94,7 +94,7 @@ test('the consumer of Redis is refused what concerns the whole server, and keys 
   const redis = new Redis({ host: '127.0.0.1', port: stack.settings.REDIS_PORT, username: 'sluice-consumer', password: requireSecret(stack.settings, 'SLUICE_REDIS_PASSWORD').reveal() });
   try {
     for (const command of [['FLUSHALL'], ['FLUSHDB'], ['CONFIG', 'GET', '*'], ['KEYS', '*'], ['ACL', 'LIST'], ['SHUTDOWN'], ['DEBUG', 'SLEEP', '0'], ['SET', 'elsewhere', '1']]) {
-      await assert.rejects(redis.call(command[0]!, ...command.slice(1)), /NOPERM/, command.join(' '));
+      await assert.rejects(redis.call(command[0]!, ...command.slice(1)), /NOPERM|DEBUG command not allowed/, command.join(' '));
     }
   } finally {
     redis.disconnect();

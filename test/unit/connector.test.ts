@@ -20,7 +20,8 @@ test('the settings reach the connector and the password stays a reference', () =
 test('debezium/README.md explains every key of the connector and no other', () => {
   const rows = readFileSync('debezium/README.md', 'utf8').split('\n').filter((line) => line.startsWith('| `'));
   const explained = rows.flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, key]) => key));
-  assert.deepEqual(explained.sort(), Object.keys(connectorConfig(settings)).sort());
+  assert.equal(explained.length, new Set(explained).size);
+  assert.deepEqual(new Set(explained), new Set(Object.keys(connectorConfig(settings))));
 });
 
 test('a template with an unknown placeholder is refused', () => {
