@@ -16,13 +16,15 @@ export interface SourceRecord {
   value: Buffer | null;
 }
 
-export type Operation = 'c' | 'u' | 'd' | 'r';
+/** create, update, delete, snapshot read; `t` is TRUNCATE. */
+export type RowOperation = 'c' | 'u' | 'd' | 'r';
+export type Operation = RowOperation | 't';
 
 /** A row change. `image` is null after a delete. LSN and commit time are provenance, never order. */
 export interface RowChange {
   kind: 'change';
   offset: bigint;
-  op: Operation;
+  op: RowOperation;
   id: string;
   image: Row | null;
   contributions: Contributions;
@@ -40,10 +42,11 @@ export interface Tombstone {
   offset: bigint;
 }
 
-/** Can never be applied. `id` is null when not even the key could be read. */
+/** Can never be applied. `op` is null when the envelope could not be read, `id` when not even the key could be. */
 export interface Rejected {
   kind: 'rejected';
   offset: bigint;
+  op: Operation | null;
   reason: RejectReason;
   detail: string;
   id: string | null;
@@ -58,7 +61,7 @@ const nothing: Contributions = { counters: [], members: [] };
 export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent {
   const { offset } = record;
   const id = decodeKey(record.key);
-  const rejected = (reason: RejectReason, detail: string): Rejected => ({ kind: 'rejected', offset, reason, detail, id });
+  const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({ kind: 'rejected', offset, op, reason, detail, id });
 
   if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset };
   let envelope: unknown;
@@ -69,16 +72,16 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
   }
   if (!isObject(envelope) || !isObject(envelope['source'])) return rejected('malformed_envelope', 'not a Debezium change envelope');
   const { op, source, before, after } = envelope;
-  if (op === 't') return rejected('unsupported_operation', 'TRUNCATE');
+  if (op === 't') return rejected('unsupported_operation', 'TRUNCATE', op);
   if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r') return rejected('unsupported_operation', 'unknown op');
-  if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}');
-  if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table');
-  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`);
+  if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}', op);
+  if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
+  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
 
   try {
     const image = op === 'd' ? null : decodeRow(table, id, after as Record<string, unknown>);
     const contributions = image === null ? nothing : table.contributions(image);
-    if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64');
+    if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64', op);
     return {
       kind: 'change',
       offset,
@@ -92,7 +95,7 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
       txId: typeof source['txId'] === 'number' ? source['txId'] : null,
     };
   } catch (error) {
-    if (error instanceof ColumnError) return rejected('bad_column', error.message);
+    if (error instanceof ColumnError) return rejected('bad_column', error.message, op);
     throw error;
   }
 }

@@ -3,7 +3,7 @@
  * Pure. Every counter moves by (new contributions − stored contributions), so any redelivery or re-split ends the same.
  */
 import { add, negate, type Amount } from './amount.ts';
-import type { Operation, RowChange, TableEvent } from './change-event.ts';
+import type { Operation, RowChange, RowOperation, TableEvent } from './change-event.ts';
 import { names, rowName } from './keys.ts';
 import { formatStoredRow, isNewer, type StoredRow } from './stored-row.ts';
 import type { Contributions, Table } from './tables/table.ts';
@@ -22,7 +22,7 @@ export interface WritePlan {
   members: Map<string, Map<string, number | null>>;
   /** Newest last. */
   changes: ChangeEntry[];
-  /** Decoded events and dead letters in this batch. */
+  /** Events whose operation could be read, applied or not. */
   eventCount: number;
   /** Largest LSN and commit time seen; null when no event carried one. */
   lastLsn: string | null;
@@ -30,7 +30,7 @@ export interface WritePlan {
 }
 
 export interface ChangeEntry {
-  op: Operation;
+  op: RowOperation;
   key: string;
   offset: bigint;
   lsn: string;
@@ -74,7 +74,6 @@ export function foldBatch({ table, generation, events, stored, changesMax }: Fol
   const last = new Map<string, RowChange>();
   for (const event of events) {
     if (event.kind === 'tombstone') continue;
-    plan.eventCount += 1;
     countEvent(plan, table, event);
     if (event.kind === 'rejected') {
       if (event.id !== null) park(plan, event.id, rowName(table.entity, event.id), last, stored);
@@ -91,7 +90,9 @@ export function foldBatch({ table, generation, events, stored, changesMax }: Fol
 }
 
 function countEvent(plan: WritePlan, table: Table, event: Exclude<TableEvent, { kind: 'tombstone' }>): void {
-  if (event.kind === 'rejected') return count(plan, names.stats(table.name), 'dead', 1);
+  if (event.kind === 'rejected') count(plan, names.stats(table.name), 'dead', 1);
+  if (event.op === null) return;
+  plan.eventCount += 1;
   count(plan, names.stats(table.name), event.op, 1);
   const counter = countedAs[event.op];
   if (counter) count(plan, names.live(table.name), counter, 1);

@@ -36,7 +36,10 @@ const differencesMax = 1_000;
 export async function verify(deps: PipelineDeps, tell: (step: string) => void): Promise<VerifyReport> {
   const { db, redis, keys } = deps;
   const pipeline = createPipeline(deps);
-  await Promise.all([db.query('SELECT 1'), redis.ping(), deps.readEnds()]); // a server that is away is told at once
+  // A server that is away is told at once. One after the other: a client that is still connecting cannot be closed.
+  await db.query('SELECT 1');
+  await redis.ping();
+  await deps.readEnds();
   tell('keys the source does not have');
   const strays = await scanReplica(deps);
 

@@ -130,7 +130,7 @@ test('a sum that would leave int64 dead-letters the one event that cannot be add
   assert.equal(three, null);
   assert.equal(parked, '-1');
   assert.equal(fence, '5');
-  assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '3', dead: '1' });
+  assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '4', dead: '1' });
 });
 
 test('a target of another type is refused before anything is written', async () => {

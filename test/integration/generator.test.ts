@@ -19,7 +19,7 @@ test('totals equal the items while rows are removed under its hands, and it stop
   const db = stack.connectAs('sluice_writer', 'SLUICE_WRITER_PASSWORD');
   const stop = new AbortController();
   const log = pino(new Writable({ write: (_line, _encoding, done) => done() }));
-  const lastOrder = async (): Promise<number> => Number((await db.query<{ id: number | null }>('SELECT max(id) AS id FROM orders'))[0]?.id ?? 0);
+  const lastOrder = async (): Promise<number> => (await db.query<{ id: number | null }>('SELECT max(id) AS id FROM orders'))[0]?.id ?? 0;
   const start = await lastOrder();
   const run = runGenerator({ db, log, signal: stop.signal, seed: 7, recordsPerBatch: 20, intervalMs: 5, now: () => new Date() });
   for (let round = 1; round <= 3; round += 1) {

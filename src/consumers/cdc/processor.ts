@@ -90,7 +90,7 @@ export class CdcProcessor implements Processor {
     if (decoded.length === 1) {
       const { record, event } = decoded[0]!;
       if (event.kind !== 'change') throw wrongTarget(key);
-      const rejected: Rejected = { kind: 'rejected', offset: event.offset, reason: 'sum_range', detail: `${key} would leave int64 or has another type`, id: event.id };
+      const rejected: Rejected = { kind: 'rejected', offset: event.offset, op: event.op, reason: 'sum_range', detail: `${key} would leave int64 or has another type`, id: event.id };
       await this.#options.deadLetters(claim, [{ record, rejected }]);
       return this.#readAndCommit(claim, table, [{ record, event: rejected, txId: null }]);
     }
