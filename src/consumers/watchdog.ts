@@ -8,8 +8,8 @@ import type { KafkaConsumer } from '../adapters/kafka-consumer.ts';
 import { PipelineError } from '../domain/errors.ts';
 
 export interface WatchdogOptions {
-  consumer: KafkaConsumer;
-  admin: KafkaAdmin;
+  consumer: Pick<KafkaConsumer, 'positions'>;
+  admin: Pick<KafkaAdmin, 'offsets'>;
   topics: string[];
   stallMs: number;
   /** True while something else holds the consumer up (Redis is away): then standing still is right. */
@@ -38,7 +38,7 @@ export async function watchProgress({ consumer, admin, topics, stallMs, blocked,
 }
 
 /** Null while Kafka is away: not a stall, the client waits for it by itself. */
-async function readEnds(admin: KafkaAdmin, topics: string[]): Promise<Map<string, bigint> | null> {
+async function readEnds(admin: WatchdogOptions['admin'], topics: string[]): Promise<Map<string, bigint> | null> {
   try {
     const bounds = await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}-${partition}`, high] as const)));
     return new Map(bounds.flat());

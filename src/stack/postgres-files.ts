@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { PipelineError } from '../domain/errors.ts';
@@ -56,6 +56,7 @@ export function placePostgres(dataDir: string, say: Say): PostgresFiles {
 
 export function removeReadablePlace(dataDir: string): void {
   rmSync(readablePlaceOf(dataDir), { recursive: true, force: true });
+  if (existsSync(readableRoot) && readdirSync(readableRoot).length === 0) rmdirSync(readableRoot);
 }
 
 /** npm ships the programs per platform. */
