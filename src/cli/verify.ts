@@ -39,7 +39,7 @@ function tellProgress(step: string): void {
 }
 
 /** What verify needs of a running stack. It reads as the least of roles, and writes nothing but the hold. */
-export function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => Promise<void> } {
+function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => Promise<void> } {
   const name = 'sluice-verify';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const topics = sourceTables.map(({ table }) => tableTopic(settings.TOPIC_PREFIX, table));

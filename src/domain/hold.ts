@@ -8,7 +8,7 @@ import { z } from 'zod';
 
 const xid = z.string().regex(/^\d{1,20}$/);
 /** `token` names the hold; the rest is `pg_current_snapshot()`: 64-bit transaction ids as text. */
-export const holdSchema = z.object({ token: z.string().min(1), xmin: xid, xmax: xid, xip: z.array(xid) });
+const holdSchema = z.object({ token: z.string().min(1), xmin: xid, xmax: xid, xip: z.array(xid) });
 export type Hold = z.infer<typeof holdSchema>;
 
 /** The hold in `keys.hold`; null when there is none. Anything else under that key is no hold, and stops nobody. */

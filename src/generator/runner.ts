@@ -4,9 +4,9 @@
  * and rows changed or removed by others cost at most one rolled-back batch.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import type { Database } from '../adapters/postgres.ts';
 import { PipelineError } from '../domain/errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { applyActions, readShop } from './apply.ts';
 import { planBatch } from './scenario.ts';
 

@@ -26,7 +26,7 @@ export interface AmountDifference {
 export const absent = '(absent)';
 const present = '(present)';
 /** In the column's place when the whole row differs. */
-export const wholeRow = '(row)';
+const wholeRow = '(row)';
 
 /** Column by column. Members that begin with `_` are the engine's own; any other that the source does not have is a difference. */
 export function compareRow(key: string, columns: SourceColumn[], expected: string | null, found: string | null): RowDifference[] {
