@@ -18,7 +18,7 @@ export function registerStatus(program: Command): void {
     });
 }
 
-function describe({ healthy, processes, connector, slot, lag, urls }: StackStatus): string {
+function describe({ healthy, processes, connector, slot, lag, halted, urls }: StackStatus): string {
   const events = lag.reduce((sum, one) => sum + one.events, 0);
   const lines = [
     healthy ? 'healthy' : 'NOT HEALTHY',
@@ -29,6 +29,7 @@ function describe({ healthy, processes, connector, slot, lag, urls }: StackStatu
     `connector  ${connector.state}, tasks ${connector.tasks.join(', ') || 'none'}`,
     `slot       ${slot ? `${slot.active ? 'active' : 'INACTIVE'}, WAL ${slot.walStatus}, ${slot.retainedBytes} bytes retained` : 'unknown'}`,
     `lag        ${lag.length === 0 ? 'unknown' : `${events} events, ${Math.max(...lag.map(({ ms }) => ms))} ms, over ${lag.length} partitions`}`,
+    ...Object.entries(halted).map(([table, why]) => `halted     ${table}: ${why}`),
     '',
     ...Object.entries(urls).map(([name, url]) => `${name.padEnd(12)} ${url}`),
   ];

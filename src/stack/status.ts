@@ -6,7 +6,7 @@ import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis, type RedisStore } from '../adapters/redis.ts';
 import { requireSecret, type Settings } from '../config.ts';
-import { readLag } from '../consumers/lag.ts';
+import { readLag, type PartitionLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { groups, tableTopic } from '../domain/topics.ts';
@@ -22,7 +22,9 @@ export interface StackStatus {
   processes: { name: ProcessName; pid: number | null; ports: number[]; state: ProcessState; restarts: number }[];
   connector: { state: string; tasks: string[] };
   slot: { active: boolean; walStatus: string; retainedBytes: number } | null;
-  lag: Awaited<ReturnType<typeof readLag>>;
+  lag: PartitionLag[];
+  /** Tables that stand still until someone looks, with the reason. */
+  halted: Record<string, string>;
   urls: Record<string, string>;
 }
 
@@ -35,10 +37,10 @@ export async function readStatus(settings: Settings): Promise<StackStatus> {
   const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
   const running = (...names: ProcessName[]): boolean => names.every((name) => processes.find((one) => one.name === name)?.state === 'running');
 
-  const [connector, slot, lag] = await Promise.all([
+  const [connector, slot, replica] = await Promise.all([
     running('connect') ? answer(readConnector(settings)) : null,
     running('postgres') ? answer(readSlot(settings)) : null,
-    running('kafka', 'redis') ? answer(readTopicLag(settings)) : null,
+    running('kafka', 'redis') ? answer(readReplica(settings)) : null,
   ]);
   const healthy =
     supervised &&
@@ -48,8 +50,9 @@ export async function readStatus(settings: Settings): Promise<StackStatus> {
     connector.tasks.length > 0 &&
     connector.tasks.every((state) => state === 'RUNNING') &&
     slot?.active === true &&
-    lag !== null;
-  return { healthy, processes, connector: connector ?? { state: 'UNKNOWN', tasks: [] }, slot, lag: lag ?? [], urls: urlsOf(settings) };
+    replica !== null &&
+    Object.keys(replica.halted).length === 0;
+  return { healthy, processes, connector: connector ?? { state: 'UNKNOWN', tasks: [] }, slot, lag: replica?.lag ?? [], halted: replica?.halted ?? {}, urls: urlsOf(settings) };
 }
 
 export const urlsOf = (settings: Settings): Record<string, string> => ({
@@ -105,12 +108,18 @@ async function readSlot(settings: Settings): Promise<StackStatus['slot']> {
   }
 }
 
-async function readTopicLag(settings: Settings): Promise<StackStatus['lag']> {
+async function readReplica(settings: Settings): Promise<Pick<StackStatus, 'lag' | 'halted'>> {
   const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-status' });
   const redis = connectReplica(settings, 'sluice-status');
   try {
     const topics = tables.map(({ name }) => tableTopic(settings.TOPIC_PREFIX, name));
-    return await readLag({ admin, redis, keys: createKeys(settings.REDIS_KEY_PREFIX), group: groups.cdc, topics });
+    const keys = createKeys(settings.REDIS_KEY_PREFIX);
+    const states = await redis.hash(keys.status);
+    const halted = Object.entries(states).filter(([, state]) => state === 'halted');
+    return {
+      lag: await readLag({ admin, redis, keys, group: groups.cdc, topics }),
+      halted: Object.fromEntries(halted.map(([table]) => [table, states[`${table}:why`] ?? 'no reason given'])),
+    };
   } finally {
     await Promise.all([admin.close(), redis.close()]);
   }

@@ -34,7 +34,10 @@ export async function watchStack(settings: Settings, signal: AbortSignal, say: S
 
 /** One line: health, lag, events by op, rows, revenue. */
 async function describeStatus(settings: Settings, status: StackStatus): Promise<string> {
-  const poorly = status.processes.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} ${state}`);
+  const poorly = [
+    ...status.processes.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} ${state}`),
+    ...Object.entries(status.halted).map(([table, why]) => `${table} halted: ${why}`),
+  ];
   if (!status.healthy) return `NOT HEALTHY: ${poorly.join(', ') || `connector ${[status.connector.state, ...status.connector.tasks].join('/')}`}`;
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const redis = connectReplica(settings, 'sluice-watch');
