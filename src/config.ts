@@ -35,7 +35,7 @@ export const settings = {
 
   POSTGRES_PORT: port(15432).describe('PostgreSQL, on 127.0.0.1'),
   POSTGRES_DB: identifier('source_db').describe('Name of the source database'),
-  POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server)'),
+  POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server); a former one can no longer log in'),
   KAFKA_PORT: port(19092).describe('Kafka broker, on 127.0.0.1'),
   CONNECT_PORT: port(18083).describe('Kafka Connect REST, on 127.0.0.1'),
   REDIS_PORT: port(16379).describe('Redis, on 127.0.0.1'),
@@ -57,7 +57,7 @@ export const settings = {
 
   TOPIC_PREFIX: z.string().regex(/^[A-Za-z0-9_-]+$/).default('ecommerce').describe('First part of every change topic'),
   TOPIC_PARTITIONS: count(4, 1, 256).describe('Partitions of each change topic; must not change under a running pipeline'),
-  TOPIC_RETENTION_HOURS: count(168).describe('How long Kafka keeps changes, hours'),
+  TOPIC_RETENTION_HOURS: count(168).describe('How long Kafka keeps changes, hours; applied when the topics are made (first start)'),
   CDC_BATCH_ROWS_MAX: count(1000, 1, 2000).describe('Most events one commit may hold'),
   CDC_BATCH_BYTES_MAX: count(8 * 1024 * 1024, 64 * 1024).describe('Most event bytes one commit may hold (one larger event is a batch of its own)'),
   CDC_CHANGES_MAX: count(100, 0, 1000).describe('Entries kept in each cdc:changes:<table> stream'),
@@ -92,7 +92,7 @@ export const secretNames = [
 ] as const;
 export type SecretName = (typeof secretNames)[number];
 
-/** Where generated passwords live. */
+/** Where the passwords in force are recorded. */
 export const secretsFile = (dataDir: string): string => resolve(dataDir, 'secrets.env');
 
 /** Reads a dotenv file; absent means empty. */
@@ -127,13 +127,32 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
 }
 
 /**
- * Settings from, in falling order: the environment, `.env` in `cwd`, the generated `secrets.env`.
+ * The settings in force. From, in falling order: the environment; for passwords what the last start recorded in
+ * `secrets.env`; `.env` in `cwd`. So every process of a stack, in whichever shell, has the passwords its servers have.
  * An empty value counts as not given. Paths become absolute. Throws ConfigError naming every bad setting.
  */
 export function loadSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
-  const given = { ...withSecretFiles(withoutEmpty(readEnvFile(resolve(cwd, '.env')))), ...withSecretFiles(withoutEmpty(env)) };
-  const dataDir = resolve(cwd, given['SLUICE_DATA_DIR'] || settings.SLUICE_DATA_DIR.parse(undefined));
-  const parsed = settingsSchema.safeParse({ ...readEnvFile(secretsFile(dataDir)), ...given });
+  const { given, dotenv, recorded, dataDir } = readSources(env, cwd);
+  return parseSettings({ ...dotenv, ...recorded, ...given }, dataDir, cwd);
+}
+
+/** The settings that a start is to put in force: a password in `.env` goes before the recorded one. */
+export function loadStartSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
+  const { given, dotenv, recorded, dataDir } = readSources(env, cwd);
+  return parseSettings({ ...recorded, ...dotenv, ...given }, dataDir, cwd);
+}
+
+type Source = Record<string, string | undefined>;
+
+function readSources(env: Source, cwd: string): { given: Source; dotenv: Source; recorded: Source; dataDir: string } {
+  const given = withSecretFiles(withoutEmpty(env));
+  const dotenv = withSecretFiles(withoutEmpty(readEnvFile(resolve(cwd, '.env'))));
+  const dataDir = resolve(cwd, given['SLUICE_DATA_DIR'] ?? dotenv['SLUICE_DATA_DIR'] ?? settings.SLUICE_DATA_DIR.parse(undefined));
+  return { given, dotenv, recorded: withoutEmpty(readEnvFile(secretsFile(dataDir))), dataDir };
+}
+
+function parseSettings(values: Source, dataDir: string, cwd: string): Settings {
+  const parsed = settingsSchema.safeParse(values);
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]) as keyof typeof settings;

@@ -14,6 +14,8 @@ import { fetchTools } from '../src/stack/tools.ts';
 
 export interface TestRedis {
   port: number;
+  /** Of the administrator. */
+  password: Secret;
   /** As the consumers see it. */
   store: RedisStore;
   /** As the administrator sees it. */
@@ -42,6 +44,7 @@ export async function startRedis(keyPrefix = ''): Promise<TestRedis> {
   await Promise.all([store.ping(), admin.ping()]);
   return {
     port: settings.REDIS_PORT,
+    password: settings.REDIS_PASSWORD,
     store,
     admin,
     stop: async () => {

@@ -23,10 +23,12 @@ export interface Outcome {
 
 export interface StackStatus {
   healthy: boolean;
+  problems: string[];
   processes: { name: string; pid: number; ports: number[]; state: string; restarts: number }[];
   connector: { state: string; tasks: string[] };
   slot: { active: boolean; walStatus: string; retainedBytes: number };
   lag: { topic: string; partition: number; events: number; ms: number }[];
+  heartbeat: { ageMs: number } | null;
   urls: Record<string, string>;
 }
 

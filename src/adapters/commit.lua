@@ -22,30 +22,34 @@ end
 for _ = 1, number() do
   local target, wanted = key(), arg()
   local found = redis.call('TYPE', target).ok
-  if found ~= wanted and found ~= 'none' then return { 'target', target, found } end
+  if found ~= wanted and found ~= 'none' then return { 'type', target, found } end
 end
 
+-- Counters. What they refuse is either a sum beyond int64, told as such, or something that concerns more than this batch
+-- (memory, disk, a foreign value), which leaves as the error it is. Both take back what was done.
 local done = {}
-local function undo()
+local function refuse(reply, target)
   for i = #done, 1, -1 do
     local step = done[i]
     local back = string.sub(step[3], 1, 1) == '-' and string.sub(step[3], 2) or '-' .. step[3]
     if step[2] then redis.call('HINCRBY', step[1], step[2], back) else redis.call('INCRBY', step[1], back) end
   end
+  if string.find(reply.err, 'overflow', 1, true) or string.find(reply.err, 'out of range', 1, true) then return { 'overflow', target } end
+  return reply
 end
 for _ = 1, number() do
   local hash = key()
   for _ = 1, number() do
     local field, amount = arg(), arg()
     local reply = redis.pcall('HINCRBY', hash, field, amount)
-    if type(reply) == 'table' and reply.err then undo() return { 'target', hash, field } end
+    if type(reply) == 'table' and reply.err then return refuse(reply, hash .. ' ' .. field) end
     done[#done + 1] = { hash, field, amount }
   end
 end
 for _ = 1, number() do
   local target, amount = key(), arg()
   local reply = redis.pcall('INCRBY', target, amount)
-  if type(reply) == 'table' and reply.err then undo() return { 'target', target, '' } end
+  if type(reply) == 'table' and reply.err then return refuse(reply, target) end
   done[#done + 1] = { target, false, amount }
 end
 

@@ -66,13 +66,6 @@ export function createKafkaAdmin(options: KafkaOptions) {
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .sort((a, b) => a.partition - b.partition),
       ),
-    /** What a group has committed per partition; null where it never did. */
-    committed: (group: string, topics: string[]): Promise<{ topic: string; partition: number; offset: bigint | null }[]> =>
-      run(async () =>
-        (await admin.fetchOffsets({ groupId: group, topics })).flatMap(({ topic, partitions }) =>
-          partitions.map(({ partition, offset }) => ({ topic, partition, offset: offset === '-1' ? null : BigInt(offset) })),
-        ),
-      ),
     close: () => admin.disconnect(),
   };
 }

@@ -19,8 +19,11 @@ export function createClient({ brokers, clientId }: KafkaOptions): Kafka {
   });
 }
 
+/** By the driver's own word: what it calls not retriable will not pass by itself. */
 export function translateKafkaError(error: unknown): PipelineError {
-  if (error instanceof PipelineError) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (root instanceof PipelineError) return root;
+  const text = root instanceof Error ? root.message : String(root);
+  if (root instanceof Error && 'retriable' in root && root.retriable === false) return new PipelineError('kafka_refused', `Kafka refused: ${text}`, { cause: error });
   return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, { cause: error });
 }

@@ -5,12 +5,8 @@
  */
 import type { Batch, Consumer, EachBatchPayload } from 'kafkajs';
 import type { SourceRecord } from '../domain/change-event.ts';
+import { partitionName, type PartitionRef } from '../domain/topics.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
-
-export interface PartitionRef {
-  topic: string;
-  partition: number;
-}
 
 export interface PartitionStart extends PartitionRef {
   offset: bigint;
@@ -30,15 +26,16 @@ export interface ConsumerOptions extends KafkaOptions {
 }
 
 export interface ConsumerHandlers {
-  /** Called at every assignment: where each partition starts; one that is left out stays paused. */
-  claim: (partitions: PartitionRef[]) => Promise<PartitionStart[]>;
+  /**
+   * Called at every assignment, one call at a time: where each partition starts; one that is left out stays paused.
+   * `isCurrent` turns false when the group has assigned anew: then nothing more may be claimed.
+   */
+  claim: (partitions: PartitionRef[], isCurrent: () => boolean) => Promise<PartitionStart[]>;
   /** True when the whole batch is applied; false leaves the position where it was: the callee has paused the partition. */
   process: (batch: RecordBatch) => Promise<boolean>;
   /** The session is over; a new one must be made. */
   crashed: (error: Error) => void;
 }
-
-export const partitionName = ({ topic, partition }: PartitionRef): string => `${topic}-${partition}`;
 
 const hintIntervalMs = 1000;
 const keepAliveMs = 1000;
@@ -52,6 +49,8 @@ export class KafkaConsumer {
   readonly #hinted = new Map<string, bigint>();
   #hints: NodeJS.Timeout | undefined;
   #hinting = false;
+  #stopped = false;
+  #claiming: Promise<void> = Promise.resolve();
 
   constructor(options: ConsumerOptions, handlers: ConsumerHandlers) {
     this.#options = options;
@@ -96,12 +95,26 @@ export class KafkaConsumer {
     } catch (error) {
       throw translateKafkaError(error);
     }
-    this.#hints = setInterval(() => void this.#writeHints(), hintIntervalMs);
+    if (!this.#stopped) this.#hints = setInterval(() => void this.#writeHints(), hintIntervalMs);
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#hints);
     await this.#consumer.disconnect();
+  }
+
+  /** Stops reading them until they are claimed again, which begins at once. */
+  reclaim(partitions: PartitionRef[] = this.assigned): void {
+    const { assigned } = this;
+    const isCurrent = (): boolean => assigned === this.assigned && !this.#stopped;
+    const claim = async (): Promise<void> => {
+      if (!isCurrent()) return;
+      const starts = await this.#handlers.claim(partitions, isCurrent);
+      if (isCurrent()) for (const start of starts) this.resumeAt(start, start.offset);
+    };
+    this.pause(partitions);
+    this.#claiming = this.#claiming.then(claim).catch(this.#handlers.crashed);
   }
 
   pause(partitions: PartitionRef[]): void {
@@ -119,15 +132,7 @@ export class KafkaConsumer {
   #joined(assignment: Record<string, number[]>): void {
     this.assigned = Object.entries(assignment).flatMap(([topic, list]) => list.map((partition) => ({ topic, partition })));
     this.#positions.clear();
-    this.#restart(this.assigned).catch(this.#handlers.crashed);
-  }
-
-  /** Claims and goes on; when the group has assigned anew meanwhile, that assignment's own claim counts. */
-  async #restart(partitions: PartitionRef[]): Promise<void> {
-    const { assigned } = this;
-    this.pause(partitions);
-    const starts = await this.#handlers.claim(partitions);
-    if (assigned === this.assigned) for (const start of starts) this.resumeAt(start, start.offset);
+    this.reclaim();
   }
 
   async #eachBatch({ batch, heartbeat, resolveOffset, isStale }: EachBatchPayload): Promise<void> {
@@ -135,14 +140,13 @@ export class KafkaConsumer {
     const name = partitionName({ topic, partition });
     if (isStale() || !this.#positions.has(name)) return;
     if (fetchedFrom(batch) !== this.#positions.get(name)) {
-      // kafkajs resets an out-of-range position by itself: claim again, where a cut log is seen
-      return this.#restart([{ topic, partition }]);
+      this.reclaim([{ topic, partition }]); // kafkajs resets an out-of-range position by itself: a claim sees the cut
+      return;
     }
     const done = await keepAlive(heartbeat, () => this.#handlers.process({ topic, partition, records: batch.messages.map(toRecord) }));
-    if (!done || isStale()) return undefined;
+    if (!done || isStale() || !this.#positions.has(name)) return; // or claimed anew meanwhile
     this.#positions.set(name, BigInt(batch.lastOffset()) + 1n);
     resolveOffset(batch.messages.at(-1)!.offset);
-    return undefined;
   }
 
   async #writeHints(): Promise<void> {

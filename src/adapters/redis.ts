@@ -73,6 +73,9 @@ export function connectRedis(options: RedisOptions) {
     /** Many sorted sets, members with scores in score order, in one atomic read. */
     sortedSets: (keys: string[]): Promise<string[][]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** Redis' name for the type of each key, `none` when it is absent. */
+    types: (keys: string[]): Promise<string[]> =>
+      guard(async () => (keys.length === 0 ? [] : transaction(redis, (multi) => keys.forEach((key) => multi.type(key))))),
     /** Entries of a stream, oldest first, as field maps. */
     stream: (key: string): Promise<Record<string, string>[]> =>
       guard(async () => (await redis.xrange(key, '-', '+')).map(([, flat]) => fieldMap(flat))),
@@ -114,6 +117,9 @@ async function transaction<T>(redis: Redis, queue: (multi: ReturnType<Redis['mul
   });
 }
 
+/** Replies of a server that will be itself again. */
+const passing = new Set(['LOADING', 'READONLY', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN']);
+
 /** Redis error replies begin with a code word (the protocol's own classification); anything else is the connection. */
 function translate(error: unknown): PipelineError {
   const text = error instanceof Error ? error.message : String(error);
@@ -121,6 +127,6 @@ function translate(error: unknown): PipelineError {
   if (code === 'OOM' || code === 'MISCONF') {
     return new PipelineError('redis_out_of_memory', `Redis refuses writes (${code}): raise maxmemory or free disk space`, { cause: error });
   }
-  if (code && code !== 'LOADING' && code !== 'READONLY') return new PipelineError('redis_refused', `Redis refused a command: ${text}`, { cause: error });
+  if (code && !passing.has(code)) return new PipelineError('redis_refused', `Redis refused a command: ${text}`, { cause: error });
   return new PipelineError('redis_unavailable', `Redis is not reachable: ${text}`, { cause: error });
 }

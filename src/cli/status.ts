@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { loadSettings } from '../config.ts';
 import { projectRoot } from '../stack/project.ts';
-import { readStatus, type StackStatus } from '../stack/status.ts';
+import { createStatusReader, type StackStatus } from '../stack/status.ts';
 
-const unhealthyCode = 3;
+export const unhealthyCode = 3;
 
 export function registerStatus(program: Command): void {
   program
@@ -12,16 +12,21 @@ export function registerStatus(program: Command): void {
     .description('Show processes, connector, replication slot, lag and URLs')
     .option('--json', 'as one JSON object')
     .action(async ({ json }: { json?: true }) => {
-      const status = await readStatus(loadSettings(undefined, projectRoot));
-      console.log(json ? JSON.stringify(status, null, 2) : describe(status));
-      if (!status.healthy) process.exitCode = unhealthyCode;
+      const status = await createStatusReader(loadSettings(undefined, projectRoot))();
+      await printAndExit(json ? JSON.stringify(status, null, 2) : describe(status), status.healthy ? 0 : unhealthyCode);
     });
 }
 
-function describe({ healthy, processes, connector, slot, lag, halted, urls }: StackStatus): string {
+/** Ends the process once the text is out: the client of a frozen server would keep it alive for minutes. */
+export async function printAndExit(text: string, code: number): Promise<never> {
+  await new Promise((resolve) => process.stdout.write(`${text}\n`, resolve));
+  process.exit(code);
+}
+
+function describe({ healthy, problems, processes, connector, slot, lag, heartbeat, halted, urls }: StackStatus): string {
   const events = lag.reduce((sum, one) => sum + one.events, 0);
   const lines = [
-    healthy ? 'healthy' : 'NOT HEALTHY',
+    healthy ? 'healthy' : `NOT HEALTHY: ${problems.join('; ')}`,
     '',
     row('process', 'state', 'pid', 'restarts', 'ports'),
     ...processes.map(({ name, state, pid, restarts, ports }) => row(name, state, pid ?? '-', restarts, ports.join(', '))),
@@ -29,6 +34,7 @@ function describe({ healthy, processes, connector, slot, lag, halted, urls }: St
     `connector  ${connector.state}, tasks ${connector.tasks.join(', ') || 'none'}`,
     `slot       ${slot ? `${slot.active ? 'active' : 'INACTIVE'}, WAL ${slot.walStatus}, ${slot.retainedBytes} bytes retained` : 'unknown'}`,
     `lag        ${lag.length === 0 ? 'unknown' : `${events} events, ${Math.max(...lag.map(({ ms }) => ms))} ms, over ${lag.length} partitions`}`,
+    `heartbeat  ${heartbeat ? `${heartbeat.ageMs} ms old` : 'unknown'}`,
     ...Object.entries(halted).map(([table, why]) => `halted     ${table}: ${why}`),
     '',
     ...Object.entries(urls).map(([name, url]) => `${name.padEnd(12)} ${url}`),

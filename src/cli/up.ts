@@ -2,11 +2,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
-import { loadSettings, type Settings } from '../config.ts';
+import { loadSettings, loadStartSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
 import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
 import { readStackRecord, isAlive } from '../stack/state-file.ts';
+import { createStatusReader } from '../stack/status.ts';
+import { printAndExit, unhealthyCode } from './status.ts';
 
 /** What the background supervisor tells the command that started it. */
 type Message = { line: string } | { healthy: true };
@@ -17,11 +19,11 @@ export function registerUp(program: Command): void {
     .description('Bring up the whole stack; returns when it is healthy and leaves it running')
     .option('--foreground', 'stay in this terminal, show figures, stop everything on Ctrl-C')
     .action(async ({ foreground }: { foreground?: true }) => {
-      const settings = loadSettings(undefined, projectRoot);
+      const settings = loadStartSettings(undefined, projectRoot);
       process.exitCode = foreground ? await upForeground(settings) : await upBackground(settings);
     });
   program.command('supervise', { hidden: true }).action(async () => {
-    process.exitCode = await superviseDetached(loadSettings(undefined, projectRoot));
+    process.exitCode = await superviseDetached(loadStartSettings(undefined, projectRoot));
   });
 }
 
@@ -32,10 +34,7 @@ async function upForeground(settings: Settings): Promise<number> {
 async function upBackground(settings: Settings): Promise<number> {
   const layout = layoutOf(settings.SLUICE_DATA_DIR);
   const record = readStackRecord(layout.stateFile);
-  if (record?.proven && isAlive(record.supervisor)) {
-    console.log(`The stack is already running (supervisor pid ${record.supervisor.pid}).`);
-    return 0;
-  }
+  if (record && isAlive(record.supervisor)) return reportRunning(record.supervisor.pid);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
   mkdirSync(layout.logs, { recursive: true, mode: 0o700 });
   const log = openSync(layout.logOf('supervisor'), 'a', 0o600);
@@ -58,6 +57,13 @@ async function upBackground(settings: Settings): Promise<number> {
     });
     child.on('exit', () => resolve(1));
   });
+}
+
+/** Of a running stack only its health is told, as `status` would. */
+async function reportRunning(pid: number): Promise<never> {
+  const { healthy, problems } = await createStatusReader(loadSettings(undefined, projectRoot))();
+  const found = `The stack is already running (supervisor pid ${pid})`;
+  return printAndExit(healthy ? `${found}.` : `${found}, but NOT HEALTHY: ${problems.join('; ')}`, healthy ? 0 : unhealthyCode);
 }
 
 async function superviseDetached(settings: Settings): Promise<number> {

@@ -6,7 +6,7 @@ import { connectRedis } from '../adapters/redis.ts';
 import { loadSettings, requireSecret, type Settings } from '../config.ts';
 import { readLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
-import { groups, tableTopic } from '../domain/topics.ts';
+import { tableTopic } from '../domain/topics.ts';
 import { projectRoot } from '../stack/project.ts';
 import type { PipelineDeps } from '../verify/pipeline.ts';
 import { formatReport } from '../verify/report.ts';
@@ -38,7 +38,7 @@ function tellProgress(step: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${step && `comparing ${step}`}`);
 }
 
-/** What verify needs of a running stack. It reads as the least of roles, and writes nothing but the hold. */
+/** What verify needs of a running stack. It writes nothing but the hold: to PostgreSQL it is the reader, to Redis a consumer. */
 function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => Promise<void> } {
   const name = 'sluice-verify';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
@@ -67,7 +67,7 @@ function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => P
       redis,
       keys,
       readEnds: async () => (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((end) => ({ topic, ...end }))))).flat(),
-      readLag: () => readLag({ admin, redis, keys, group: groups.cdc, topics }),
+      readLag: () => readLag({ admin, redis, keys, topics }),
       patienceMs: 2 * settings.HEARTBEAT_INTERVAL_MS + 5_000,
     },
     close: async () => {

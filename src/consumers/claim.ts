@@ -3,11 +3,11 @@
  * Invariant: after the raise no earlier owner can commit, so what is read next cannot change under us.
  */
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
-import type { PartitionRef } from '../adapters/kafka-consumer.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import { decideStart } from '../domain/start-position.ts';
+import type { PartitionRef } from '../domain/topics.ts';
 import type { Claim } from './processor.ts';
 
 export interface PipelineIdentity {
@@ -24,7 +24,7 @@ export type ClaimResult = { claim: Claim; start: bigint } | { ref: PartitionRef;
 
 export interface ClaimContext {
   redis: RedisStore;
-  admin: KafkaAdmin;
+  admin: Pick<KafkaAdmin, 'offsets'>;
   keys: Keys;
   /** Names what the contributions mean; stored once, compared at every commit. */
   spec: string;
@@ -48,30 +48,34 @@ async function claimPipeline({ redis, keys, identity, spec }: ClaimContext): Pro
   }
 }
 
-/** Claims partitions, each with a new epoch. One that cannot start says why instead. */
-export async function claimPartitions(context: ClaimContext, refs: PartitionRef[]): Promise<ClaimResult[]> {
+/**
+ * Claims partitions, each with a new epoch. One that cannot start says why instead. Claims nothing when `isCurrent` says that
+ * the assignment is over by the time the epochs would be raised.
+ */
+export async function claimPartitions(context: ClaimContext, refs: PartitionRef[], isCurrent: () => boolean): Promise<ClaimResult[]> {
+  const { redis, admin, keys } = context;
   await claimPipeline(context);
+  if (!isCurrent()) return [];
+  const epochs = await Promise.all(refs.map(({ topic, partition }) => redis.increment(keys.owner(topic, partition), 'epoch')));
   const topics = [...new Set(refs.map(({ topic }) => topic))];
-  const bounds = new Map(await Promise.all(topics.map(async (topic) => [topic, await context.admin.offsets(topic)] as const)));
+  const bounds = new Map(await Promise.all(topics.map(async (topic) => [topic, await admin.offsets(topic)] as const)));
   return Promise.all(
-    refs.map((ref) => {
+    refs.map((ref, i) => {
       const log = bounds.get(ref.topic)?.find(({ partition }) => partition === ref.partition);
       if (!log) throw new PipelineError('topic_cut', `Partition ${ref.partition} of ${ref.topic} is gone`);
-      return claimPartition(context, ref, log);
+      return readFence(context, ref, epochs[i]!, log);
     }),
   );
 }
 
-async function claimPartition({ redis, keys, spec }: ClaimContext, ref: PartitionRef, log: { low: bigint; high: bigint }): Promise<ClaimResult> {
-  const ownerKey = keys.owner(ref.topic, ref.partition);
-  const epoch = await redis.increment(ownerKey, 'epoch');
+async function readFence({ redis, keys, spec }: ClaimContext, ref: PartitionRef, epoch: number, log: { low: bigint; high: bigint }): Promise<ClaimResult> {
   const [[stored = null], owner, pipeline] = await Promise.all([
     redis.strings([keys.offset(ref.topic, ref.partition)]),
-    redis.hash(ownerKey),
+    redis.hash(keys.owner(ref.topic, ref.partition)),
     redis.hash(keys.pipeline),
   ]);
   const offset = stored === null ? null : BigInt(stored);
-  const start = decideStart({ offset, fingerprint: owner['last'] ?? null }, log);
+  const start = decideStart({ offset, fingerprint: owner['last'] ?? null, seen: owner['seen'] ?? null }, log);
   if ('halt' in start) return { ref, halt: start.halt };
   const generation = pipeline[`generation:${ref.topic}`] ?? '';
   return {

@@ -2,6 +2,7 @@
  * Writes one batch's plan and its fence as the two streams commit.lua reads, and reads its answer.
  * Invariant: the order here is the order there.
  */
+import { PipelineError } from '../domain/errors.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import { names, type Keys } from '../domain/keys.ts';
 import type { Table } from '../domain/tables/table.ts';
@@ -41,8 +42,8 @@ export type CommitReply =
   /** The fence differs: `offset` and `epoch` are what is stored. */
   | { result: 'fenced'; offset: bigint | null; epoch: number }
   | { result: 'guarded'; field: string }
-  /** A counter would leave int64 or a key holds another type; nothing was changed. */
-  | { result: 'target'; key: string };
+  /** A counter would leave int64; nothing was changed. */
+  | { result: 'overflow'; counter: string };
 
 const rowsPerCall = 500;
 
@@ -99,7 +100,7 @@ export function encodeSetCommit(keys: Keys, fence: Fence, advance: Advance, sets
   return script;
 }
 
-/** Throws TypeError when the script answers something this code does not know. */
+/** Throws PipelineError `redis_refused` when a key holds another type, TypeError when the answer is unknown. */
 export function decodeReply(reply: unknown): CommitReply {
   const [kind, first = '', second = ''] = reply as string[];
   switch (kind) {
@@ -109,8 +110,10 @@ export function decodeReply(reply: unknown): CommitReply {
       return { result: 'fenced', offset: first === '' ? null : BigInt(first), epoch: Number(second) };
     case 'guard':
       return { result: 'guarded', field: first };
-    case 'target':
-      return { result: 'target', key: first };
+    case 'overflow':
+      return { result: 'overflow', counter: first };
+    case 'type':
+      throw new PipelineError('redis_refused', `${first} is a ${second}: something else wrote where the replica writes`);
     default:
       throw new TypeError(`commit.lua answered ${String(kind)}`);
   }

@@ -9,39 +9,57 @@ import { watchProgress } from './watchdog.ts';
 
 export interface ConsumeOptions extends RunLoopOptions {
   stallMs: number;
+  /** True while Redis is away: then standing still is right. */
   blocked: () => boolean;
+  /** Tells `back` whenever Redis was away and is there again: it may have forgotten what it had acknowledged. */
+  redisEvents: EventTarget;
 }
 
 const backoffMs = { first: 500, max: 10_000 };
+const stopMs = 10_000;
 const stallsMax = 3;
 
 /** Resolves after `signal`; throws PipelineError when a human or a new process is needed. */
 export async function consume(options: ConsumeOptions, signal: AbortSignal): Promise<void> {
-  const { log, stallMs, blocked, claim, processor } = options;
+  const { log, stallMs } = options;
+  const stopped = new Promise<'stopped'>((resolve) => {
+    signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+  });
   let waitMs = backoffMs.first;
   let stalls = 0;
   while (!signal.aborted) {
-    const over = new AbortController();
-    const stop = new Promise<'stop'>((resolve) => signal.addEventListener('abort', () => resolve('stop'), { once: true }));
-    const session = new Session(options);
-    const { consumer, ended } = session;
-    session.start();
-    const watched = { consumer, admin: claim.admin, topics: processor.topics, stallMs, blocked, signal: over.signal };
     const startedMs = performance.now();
-    const outcome = await Promise.race([ended, watchProgress(watched), stop]);
-    over.abort();
-    await consumer.stop();
-    if (outcome === 'stop') return;
+    const outcome = await runSession(options, stopped);
+    if (outcome === 'stopped') return;
     if (outcome instanceof PipelineError && outcome.action !== 'retry') throw outcome;
+    if (performance.now() - startedMs > 10 * stallMs) {
+      waitMs = backoffMs.first;
+      stalls = 0;
+    }
     if (typeof outcome === 'string') {
       stalls += 1;
       log.error({ partition: outcome, stallMs, stalls }, 'consumer stood still; making a new one');
-      if (stalls >= stallsMax) throw new PipelineError('kafka_unavailable', `The consumer stood still ${stalls} times at ${outcome}; giving up so that a new process starts`);
+      if (stalls >= stallsMax) throw new PipelineError('consumer_stuck', `The consumer stood still ${stalls} times at ${outcome}: a new process is needed`);
       continue;
     }
-    if (performance.now() - startedMs > stallMs) waitMs = backoffMs.first;
     log.warn({ reason: outcome.message, retryInMs: waitMs }, 'consumer session ended; waiting');
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
     waitMs = Math.min(waitMs * 2, backoffMs.max);
   }
+}
+
+/** One session from start to stop: why it ended, or the partition at which it stood still. */
+async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>): Promise<Error | string> {
+  const { claim, processor, stallMs, blocked, redisEvents } = options;
+  const over = new AbortController();
+  const session = new Session(options);
+  redisEvents.addEventListener('back', () => session.reclaimAll(), { signal: over.signal });
+  session.start(over.signal);
+  const watched = watchProgress({ consumer: session, admin: claim.admin, topics: processor.topics, stallMs, blocked, signal: over.signal });
+  const outcome = await Promise.race([session.ended, watched, stopped]).finally(() => over.abort());
+  const late = delay(stopMs, 'late', { ref: false });
+  if ((await Promise.race([session.consumer.stop(), late])) === 'late') {
+    throw new PipelineError('consumer_stuck', `The consumer did not stop within ${stopMs} ms: a new process is needed`);
+  }
+  return outcome;
 }

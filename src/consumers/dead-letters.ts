@@ -3,8 +3,8 @@
  * Invariant: a record is stored there before the fence moves past it; it may be stored twice, the origin headers tell.
  */
 import type { KafkaProducer, OutgoingRecord } from '../adapters/kafka-producer.ts';
-import type { PartitionRef } from '../adapters/kafka-consumer.ts';
 import type { Rejected, SourceRecord } from '../domain/change-event.ts';
+import type { PartitionRef } from '../domain/topics.ts';
 
 function toDeadLetter(ref: PartitionRef, record: SourceRecord, rejected: Rejected): OutgoingRecord {
   return {

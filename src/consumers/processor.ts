@@ -1,6 +1,6 @@
 /** What the run loop and a processor say to each other. A new processor is one folder beside `cdc/` that implements this. */
-import type { PartitionRef } from '../adapters/kafka-consumer.ts';
 import type { SourceRecord } from '../domain/change-event.ts';
+import type { PartitionRef } from '../domain/topics.ts';
 
 /** A partition this process owns: the fence it works under. The processor moves `offset` with each commit. */
 export interface Claim extends PartitionRef {

@@ -3,9 +3,10 @@
  * Invariant: a partition is only ever read from its stored fence on; anything unexpected ends in a new claim or a halt.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { KafkaConsumer, partitionName, type ConsumerOptions, type PartitionRef, type PartitionStart, type RecordBatch } from '../adapters/kafka-consumer.ts';
+import { KafkaConsumer, type ConsumerOptions, type PartitionStart, type RecordBatch } from '../adapters/kafka-consumer.ts';
 import type { SourceRecord } from '../domain/change-event.ts';
 import { PipelineError } from '../domain/errors.ts';
+import { partitionName, type PartitionRef } from '../domain/topics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { splitBatch, type BatchLimits } from './batch-limits.ts';
 import { claimPartitions, type ClaimContext } from './claim.ts';
@@ -25,6 +26,7 @@ export interface RunLoopOptions {
 }
 
 const holdPollMs = 50;
+const seenIntervalMs = 200;
 
 export class Session {
   readonly consumer: KafkaConsumer;
@@ -32,32 +34,46 @@ export class Session {
   readonly ended: Promise<Error>;
   readonly #options: RunLoopOptions;
   readonly #claims = new Map<string, Claim>();
+  /** Partitions that stand still on purpose: halted, or held for verify. */
+  readonly #parked = new Set<string>();
+  /** `<fence>:<position>` as last told. */
+  readonly #told = new Map<string, string>();
   #end: (reason: Error) => void = () => undefined;
 
   constructor(options: RunLoopOptions) {
     this.#options = options;
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.consumer = new KafkaConsumer(options.consumer, {
-      claim: (partitions) => this.#claim(partitions),
+      claim: (partitions, isCurrent) => this.#claim(partitions, isCurrent),
       process: (batch) => this.#processOrHalt(batch),
       crashed: this.#end,
     });
   }
 
-  start(): void {
+  /** Reads until `signal`. */
+  start(signal: AbortSignal): void {
     this.consumer.start().catch(this.#end);
+    this.#tellSeen(signal).catch(this.#end);
   }
 
-  async #claim(refs: PartitionRef[]): Promise<PartitionStart[]> {
+  /** Where each assigned partition stands; 0 while it waits for its claim, left out while it stands still on purpose. */
+  get positions(): ReadonlyMap<string, bigint> {
+    const names = this.consumer.assigned.map(partitionName).filter((name) => !this.#parked.has(name));
+    return new Map(names.map((name) => [name, this.consumer.positions.get(name) ?? 0n]));
+  }
+
+  async #claim(refs: PartitionRef[], isCurrent: () => boolean): Promise<PartitionStart[]> {
     const { claim: context, status, log, ready } = this.#options;
-    const results = await claimPartitions(context, refs);
+    const results = await claimPartitions(context, refs, isCurrent);
+    if (!isCurrent()) return [];
     const halted = results.flatMap((result) => ('halt' in result ? [result] : []));
     const claimed = results.flatMap((result) => ('claim' in result ? [result] : []));
+    for (const { claim } of claimed) {
+      this.#claims.set(partitionName(claim), claim);
+      this.#parked.delete(partitionName(claim));
+    }
+    await status.running(claimed.map(({ claim }) => claim));
     for (const { ref, halt } of halted) await this.#halt(ref, halt);
-    for (const { claim } of claimed) this.#claims.set(partitionName(claim), claim);
-    const topics = new Set(claimed.map(({ claim }) => claim.topic));
-    for (const { ref } of halted) topics.delete(ref.topic);
-    for (const topic of topics) await status.running(topic);
     log.info({ partitions: claimed.length, halted: halted.length }, 'partitions claimed');
     ready();
     return claimed.map(({ claim: { topic, partition }, start }) => ({ topic, partition, offset: start }));
@@ -66,7 +82,8 @@ export class Session {
   async #halt(ref: PartitionRef, why: string): Promise<void> {
     this.#options.log.error({ topic: ref.topic, partition: ref.partition, why }, 'partition halted');
     this.#claims.delete(partitionName(ref));
-    await this.#options.status.halted(ref.topic, why);
+    this.#parked.add(partitionName(ref));
+    await this.#options.status.halted(ref, why).catch(this.#end); // a halt that nobody can see is worse than a new session
   }
 
   /** What time heals is thrown on, the client tries again; anything else stops this partition only. */
@@ -101,17 +118,16 @@ export class Session {
       'commit refused',
     );
     if (this.#claims.get(partitionName(claim)) !== claim) return; // claimed anew meanwhile: this batch is a ghost
-    this.#claims.delete(partitionName(claim));
     this.consumer.pause([claim]);
-    if (epoch <= claim.epoch) this.#reclaimAll().catch(this.#end); // a larger epoch is another owner: the group will tell
+    // A larger epoch is another owner's: join the group anew to learn who owns what. Otherwise Redis went back or a guard moved.
+    if (epoch > claim.epoch) this.#end(new PipelineError('partition_lost', `${partitionName(claim)} was claimed by another consumer`));
+    else this.reclaimAll();
   }
 
-  /** Redis went back, or a guard moved: every fence is in doubt, so all are claimed again. */
-  async #reclaimAll(): Promise<void> {
-    const refs = this.consumer.assigned;
+  /** Every fence is in doubt: all are claimed again. */
+  reclaimAll(): void {
     this.#claims.clear();
-    this.consumer.pause(refs);
-    for (const { offset, ...ref } of await this.#claim(refs)) this.consumer.resumeAt(ref, offset);
+    this.consumer.reclaim();
   }
 
   /** Stands still, off the read path, until verify lets go; then reads on from the fence. */
@@ -120,10 +136,29 @@ export class Session {
     const wait = async (): Promise<void> => {
       await status.held(claim, token);
       while ((await status.holdToken()) === token) await delay(holdPollMs);
-      if (this.#claims.get(partitionName(claim)) === claim) this.consumer.resumeAt(claim, claim.offset ?? 0n);
+      if (this.#claims.get(partitionName(claim)) !== claim) return;
+      this.#parked.delete(partitionName(claim));
+      this.consumer.resumeAt(claim, claim.offset ?? 0n);
     };
     this.consumer.pause([claim]);
+    this.#parked.add(partitionName(claim));
     wait().catch(this.#end);
+  }
+
+  /** Tells how far each partition is read past its fence, where only transaction markers are. */
+  async #tellSeen(signal: AbortSignal): Promise<void> {
+    const { status } = this.#options;
+    while (!signal.aborted) {
+      for (const [name, claim] of this.#claims) {
+        const position = this.consumer.positions.get(name);
+        if (position === undefined || claim.offset === null || position <= claim.offset) continue;
+        const told = `${claim.offset}:${position}`;
+        if (this.#told.get(name) === told) continue;
+        await status.seen(claim, claim.offset, position);
+        this.#told.set(name, told);
+      }
+      await delay(seenIntervalMs, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 

@@ -4,11 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
-import type { KafkaConsumer } from '../adapters/kafka-consumer.ts';
 import { PipelineError } from '../domain/errors.ts';
 
 export interface WatchdogOptions {
-  consumer: Pick<KafkaConsumer, 'positions'>;
+  /** Next offset of each partition that should move, by `<topic>-<partition>`. */
+  consumer: { readonly positions: ReadonlyMap<string, bigint> };
   admin: Pick<KafkaAdmin, 'offsets'>;
   topics: string[];
   stallMs: number;

@@ -3,7 +3,7 @@
  * Pure and total: any bytes give an answer, nothing throws.
  */
 import { fitsInt64 } from './amount.ts';
-import { ColumnError, convertColumn, type ColumnValue, type Row } from './columns.ts';
+import { ColumnError, convertColumn, unavailableValue, type ColumnValue, type Row } from './columns.ts';
 import { parseJson } from './json.ts';
 import type { Contributions, Table } from './tables/table.ts';
 
@@ -78,6 +78,9 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
   if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
   if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
 
+  const provenance = decodeSource(source);
+  if (provenance === null) return rejected('malformed_envelope', 'source has no readable position', op);
+
   try {
     const image = op === 'd' ? null : decodeRow(table, id, after as Record<string, unknown>);
     const contributions = image === null ? nothing : table.contributions(image);
@@ -90,9 +93,7 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
       image,
       contributions,
       changed: op === 'u' ? changedColumns(before, after) : [],
-      lsn: decodeLsn(source),
-      commitMs: typeof source['ts_ms'] === 'number' ? source['ts_ms'] : 0,
-      txId: typeof source['txId'] === 'number' ? source['txId'] : null,
+      ...provenance,
     };
   } catch (error) {
     if (error instanceof ColumnError) return rejected('bad_column', error.message, op);
@@ -101,14 +102,16 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
 }
 
 /** The heartbeat row and its provenance, as stored under `cdc:heartbeat`; null when the record is none. */
-export function decodeHeartbeat(record: SourceRecord): { ts: string; txId: number | null; json: string } | null {
+export function decodeHeartbeat(record: SourceRecord): { txId: number | null; json: string } | null {
   if (record.value === null) return null;
   try {
     const envelope = parseJson(record.value.toString('utf8'));
     if (!isObject(envelope) || !isObject(envelope['after']) || !isObject(envelope['source'])) return null;
     const { after, source } = envelope;
-    const row = { ...after, _offset: Number(record.offset), _lsn: decodeLsn(source), _ts_ms: source['ts_ms'] };
-    return { ts: String(after['ts']), txId: typeof source['txId'] === 'number' ? source['txId'] : null, json: JSON.stringify(row) };
+    const provenance = decodeSource(source);
+    if (provenance === null) return null;
+    const { lsn, commitMs, txId } = provenance;
+    return { txId, json: JSON.stringify({ ...after, _offset: Number(record.offset), _lsn: lsn, _ts_ms: commitMs }) };
   } catch {
     return null;
   }
@@ -128,7 +131,8 @@ function decodeKey(key: Buffer | null): string | null {
 function decodeRow(table: Table, id: string, after: Record<string, unknown>): Row {
   const row: Row = {};
   for (const name in after) {
-    const type = table.columns[name];
+    const type = Object.hasOwn(table.columns, name) ? table.columns[name] : undefined;
+    if (after[name] === unavailableValue) throw new ColumnError(`column ${name} was not sent: an unchanged large value`);
     if (type) row[name] = convertColumn(name, type, after[name]);
     else if (name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
     else row[name] = after[name] as ColumnValue;
@@ -143,12 +147,16 @@ function changedColumns(before: unknown, after: unknown): string[] {
   return Object.keys(after).filter((name) => before[name] !== after[name] && JSON.stringify(before[name]) !== JSON.stringify(after[name]));
 }
 
-/** Incremental-snapshot reads carry no `lsn`; the second part of `sequence` is the LSN they were read at. */
-function decodeLsn(source: Record<string, unknown>): string {
-  if (typeof source['lsn'] === 'number' || typeof source['lsn'] === 'bigint') return String(source['lsn']);
-  const digits = typeof source['sequence'] === 'string' ? source['sequence'].match(/\d+/g) : null;
-  return digits?.at(-1) ?? '0';
+/** Null when a part is there but is not what it should be. */
+function decodeSource({ lsn, sequence, ts_ms: commitMs, txId }: Record<string, unknown>): Pick<RowChange, 'lsn' | 'commitMs' | 'txId'> | null {
+  if (!isCount(commitMs) || !(isCount(lsn) || typeof lsn === 'bigint' || isAbsent(lsn)) || !(isCount(txId) || isAbsent(txId))) return null;
+  // Incremental-snapshot reads carry no `lsn`; the last part of `sequence` is the LSN they were read at.
+  const readAt = typeof sequence === 'string' ? sequence.match(/\d+/g)?.at(-1) : undefined;
+  return { lsn: isAbsent(lsn) ? (readAt ?? '0') : String(lsn), commitMs, txId: txId ?? null };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isAbsent = (value: unknown): value is null | undefined => value === null || value === undefined;
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -8,6 +8,9 @@ export type ColumnType = 'integer' | 'text' | 'money' | 'timestamp';
 export type ColumnValue = string | number | bigint | boolean | null | object;
 export type Row = Record<string, ColumnValue>;
 
+/** Stands for an unchanged TOASTed value that PostgreSQL did not send; the connector is configured with the same text. */
+export const unavailableValue = '__sluice_unavailable_0b5b3aab6dcb4504f8630183fb79b678';
+
 /** `column` cannot be read as its type; `message` never holds the value (it may be personal). */
 export class ColumnError extends Error {
   override name = 'ColumnError';

@@ -31,7 +31,10 @@ export function createKeys(prefix: string) {
     changes: (table: string) => key(`cdc:changes:${table}`),
     /** The fence: last applied offset + 1. */
     offset: (topic: string, partition: number) => key(`cdc:offset:${topic}-${partition}`),
-    /** Hash per partition: `epoch` of its owner, `last` = fingerprint of the record before the fence, `ts_ms` of its event. */
+    /**
+     * Hash per partition: `epoch` of its owner, `last` = fingerprint of the record before the fence, `ts_ms` = Kafka's time of it,
+     * `seen` = `<fence>:<position>`: while the fence is that, everything before the position was read and nothing is missing.
+     */
     owner: (topic: string, partition: number) => key(`cdc:fence:owner:${topic}-${partition}`),
     /** Hash, one per pipeline: `spec`, `generation:<topic>`, `truncate:<table>`. */
     pipeline: key('cdc:fence:pipeline'),
@@ -39,6 +42,8 @@ export function createKeys(prefix: string) {
     identity: key('cdc:fence:identity'),
     /** String with expiry: verify asks the consumers to stop before the first event outside its snapshot. */
     hold: key('cdc:fence:hold'),
+    /** Hash `<topic>-<partition>` → why it was halted. */
+    halts: key('cdc:fence:halts'),
     /** Hash `<topic>-<partition>` → hold token: which partitions have stopped. */
     held: key('cdc:fence:held'),
     parked: (table: string, id: string) => key(`cdc:parked:${table}:${id}`),

@@ -5,4 +5,12 @@ const changeTopic = (prefix: string, schema: string, table: string): string => `
 export const tableTopic = (prefix: string, table: string): string => changeTopic(prefix, 'public', table);
 export const heartbeatTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'heartbeat');
 export const signalTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'signal');
+export interface PartitionRef {
+  topic: string;
+  partition: number;
+}
+
+/** `<topic>-<partition>`, as keys and logs name a partition. */
+export const partitionName = ({ topic, partition }: PartitionRef): string => `${topic}-${partition}`;
+
 export const deadLetterTopic = (group: string): string => `${group}.dlq`;

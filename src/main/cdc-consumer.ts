@@ -8,6 +8,7 @@ import { CdcProcessor } from '../consumers/cdc/processor.ts';
 import { consume } from '../consumers/consume.ts';
 import { createDeadLetterSink } from '../consumers/dead-letters.ts';
 import { createReplicaStatus } from '../consumers/status.ts';
+import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { contributionSpec, tables } from '../domain/tables/registry.ts';
 import { deadLetterTopic, groups, heartbeatTopic, tableTopic } from '../domain/topics.ts';
@@ -21,7 +22,8 @@ await runProcess('cdc-consumer', async (context) => {
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const admin = createKafkaAdmin(kafka);
   const producer = createKafkaProducer(kafka);
-  let redisUp = false;
+  const redisEvents = new EventTarget();
+  let redisUp: boolean | undefined;
   const redis = connectRedis({
     host: '127.0.0.1',
     port: settings.REDIS_PORT,
@@ -29,8 +31,10 @@ await runProcess('cdc-consumer', async (context) => {
     password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'),
     name: 'cdc-consumer',
     onConnection: (state) => {
-      if (redisUp !== (state === 'up')) log.info({ redis: state }, state === 'up' ? 'Redis is there' : 'waiting for Redis');
-      redisUp = state === 'up';
+      const isUp = state === 'up';
+      if (redisUp !== isUp) log.info({ redis: state }, isUp ? 'Redis is there' : 'waiting for Redis');
+      if (isUp && redisUp === false) redisEvents.dispatchEvent(new Event('back'));
+      redisUp = isUp;
     },
   });
   const topicTables = new Map(tables.map(({ name }) => [tableTopic(settings.TOPIC_PREFIX, name), name]));
@@ -55,14 +59,15 @@ await runProcess('cdc-consumer', async (context) => {
       log,
       ready,
       stallMs: settings.WATCHDOG_STALL_MS,
-      blocked: () => !redisUp,
+      blocked: () => redisUp !== true,
+      redisEvents,
     },
     signal,
   );
   await Promise.all([admin.close(), producer.close(), redis.close()]);
 });
 
-/** Which database this pipeline copies. */
+/** Which database this pipeline copies. Refuses one whose columns would collide with the engine's members of a row. */
 async function readIdentity({ settings, log, signal }: ProcessContext): Promise<{ system: string; slot: string }> {
   const db = connectPostgres({
     host: '127.0.0.1',
@@ -73,7 +78,13 @@ async function readIdentity({ settings, log, signal }: ProcessContext): Promise<
     name: 'cdc-consumer',
     max: 1,
   });
-  const rows = await waitFor('PostgreSQL', log, signal, () => db.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()'));
+  const [row] = await waitFor('PostgreSQL', log, signal, () => db.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()'));
+  const refused = await db.query<{ name: string }>(
+    `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+     WHERE table_schema = 'public' AND table_name = ANY($1) AND left(column_name, 1) = '_'`,
+    [tables.map(({ name }) => name)],
+  );
   await db.close();
-  return { system: rows[0]!.id, slot: 'sluice' };
+  if (refused.length > 0) throw new PipelineError('source_refused', `Columns that begin with _ are the replica's own: rename ${refused.map(({ name }) => name).join(', ')}`);
+  return { system: row!.id, slot: 'sluice' };
 }

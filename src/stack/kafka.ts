@@ -51,17 +51,15 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
 
 /** Creates every topic before anyone reads or writes: kafkajs fails on a missing one, Connect would choose one partition. */
 export async function ensureTopics(settings: Settings): Promise<void> {
-  const config = {
-    'retention.ms': String(settings.TOPIC_RETENTION_HOURS * 3_600_000),
-    'max.message.bytes': String(maxMessageBytes),
-  };
+  const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), 'max.message.bytes': String(maxMessageBytes) });
+  const config = kept(settings.TOPIC_RETENTION_HOURS * 3_600_000);
   const prefix = settings.TOPIC_PREFIX;
-  const single = [heartbeatTopic(prefix), signalTopic(prefix), deadLetterTopic(groups.cdc)];
   const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-topics' });
   try {
     await admin.ensureTopics([
       ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
-      ...single.map((topic) => ({ topic, partitions: 1, config })),
+      ...[heartbeatTopic(prefix), signalTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
+      { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
     ]);
   } finally {
     await admin.close();

@@ -111,15 +111,18 @@ async function createCluster(cluster: Cluster): Promise<void> {
 const adminFile = (data: string): string => join(data, 'sluice-admin');
 const newVerifier = (password: Secret): string => scramVerifier(password, randomBytes(16));
 
-/** Gives the admin of the settings its password, unless that was done before. */
+/** Gives the admin of the settings its password and locks out a former one, unless that was done before. */
 async function settleAdmin(cluster: Cluster): Promise<void> {
   const { files, data, settings, password } = cluster;
   const { POSTGRES_USER: user } = settings;
-  if (existsSync(adminFile(data)) && isRecorded(user, password, readFileSync(adminFile(data), 'utf8'))) return;
+  const record = existsSync(adminFile(data)) ? readFileSync(adminFile(data), 'utf8') : '';
+  if (isRecorded(user, password, record)) return;
+  const [former = ''] = record.split(' ');
   const verifier = newVerifier(password);
   const sql = [
     `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') THEN CREATE ROLE "${user}"; END IF; END $$;`,
     `ALTER ROLE "${user}" SUPERUSER CREATEDB CREATEROLE REPLICATION BYPASSRLS LOGIN PASSWORD '${verifier}';`,
+    ...(former === '' || former === user ? [] : [`ALTER ROLE "${former}" NOLOGIN PASSWORD NULL;`]), // it keeps what it owns
   ];
   // Single-user mode needs no password and listens to nobody; one statement a line, by standard input.
   await run(cluster, 'postgres', ['--single', '-D', data, ...serverOptions(settings), maintenanceDatabase], `${sql.join('\n')}\n`);

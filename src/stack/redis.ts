@@ -19,11 +19,11 @@ export const consumerUser = 'sluice-consumer';
 
 /** First parts of the keys the CDC consumer owns (docs/redis-keys.md). */
 const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics'];
+/** What src/adapters/redis.ts and commit.lua send, and what their driver needs to connect and to load the script. */
 const consumerCommands = [
-  ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'discard'],
-  ['eval', 'evalsha', 'script|load', 'script|exists', 'scan', 'type', 'exists', 'del', 'pttl', 'pexpire'],
-  ['get', 'set', 'mget', 'mset', 'incrby', 'hget', 'hset', 'hsetnx', 'hmget', 'hgetall', 'hdel', 'hincrby'],
-  ['zadd', 'zrem', 'zrange', 'zrangebyscore', 'zscore', 'zcard', 'xadd', 'xrange', 'xrevrange', 'xlen'],
+  ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load'],
+  ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'type', 'scan'],
+  ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hincrby', 'zadd', 'zrem', 'zrange', 'xadd', 'xrange'],
 ].flat();
 
 export function redisServer(settings: StackSettings, tools: Tools): ServerSpec {

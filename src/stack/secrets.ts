@@ -1,7 +1,7 @@
 /**
  * The passwords in force. `secrets.env` (mode 0600) holds all of them, generated or given: a command in another shell
- * (status, verify) and the node processes then need nothing more. A password in the environment or .env always wins
- * over the file, and is applied to its server and recorded at the next start.
+ * (status, verify) and the node processes then need nothing more. At a start a password in the environment or .env wins
+ * over the file, is applied to its server and recorded; until then the file wins over .env (see config.ts).
  */
 import { randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';

@@ -17,6 +17,7 @@ import type { Progress } from './progress.ts';
 import { consumerUser, redisServer } from './redis.ts';
 import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
+import { heartbeatMs } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 import { temporalServer } from './temporal.ts';
 import { fetchTools } from './tools.ts';
@@ -93,9 +94,4 @@ async function proveFlow(settings: StackSettings, signal: AbortSignal): Promise<
     'heartbeat_late',
     `No change reached Redis within ${proofBudgetMs / 1000} s (connector: ${states}). See logs/connect.log and logs/cdc-consumer.log in SLUICE_DATA_DIR.`,
   );
-}
-
-function heartbeatMs(json: string): number {
-  const row: unknown = JSON.parse(json);
-  return typeof row === 'object' && row !== null && 'ts' in row ? Date.parse(String(row.ts)) : Number.NaN;
 }

@@ -2,7 +2,7 @@
  * What a supervisor tells the rest of the world: run/stack.json. Always whole (written aside, then renamed), and every
  * pid comes with its start time, so that a number the kernel has given to somebody else is never taken for ours.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { errnoOf } from './errno.ts';
 
@@ -35,11 +35,13 @@ export type StackRecord = z.infer<typeof stackSchema>;
 /** The record of a program whose turn to start has not come. */
 export const unstarted = (name: ProcessName): ProcessRecord => ({ name, pid: null, startTime: null, ports: [], state: 'starting', restarts: 0 });
 
-/** Null when there is none, or none that can be read. */
+/** Null when there is none, or none that can be read: a file cut short by a power failure must not stop the next start. */
 export function readStackRecord(path: string): StackRecord | null {
-  if (!existsSync(path)) return null;
-  const parsed = stackSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-  return parsed.success ? parsed.data : null;
+  try {
+    return stackSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return null;
+  }
 }
 
 export function writeStackRecord(path: string, record: StackRecord): void {

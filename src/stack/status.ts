@@ -9,7 +9,7 @@ import { requireSecret, type Settings } from '../config.ts';
 import { readLag, type PartitionLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
-import { groups, tableTopic } from '../domain/topics.ts';
+import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connect.ts';
 import { brokersOf } from './kafka.ts';
 import { host } from './ports.ts';
@@ -19,40 +19,65 @@ import { isAlive, processNames, readStackRecord, unstarted, type ProcessName, ty
 
 export interface StackStatus {
   healthy: boolean;
+  /** What is not as it should be, for a person; empty when healthy. */
+  problems: string[];
   processes: { name: ProcessName; pid: number | null; ports: number[]; state: ProcessState; restarts: number }[];
   connector: { state: string; tasks: string[] };
   slot: { active: boolean; walStatus: string; retainedBytes: number } | null;
   lag: PartitionLag[];
+  /** The last heartbeat row that reached Redis; null when there is none, or Redis does not answer. */
+  heartbeat: { ageMs: number } | null;
   /** Tables that stand still until someone looks, with the reason. */
   halted: Record<string, string>;
   urls: Record<string, string>;
 }
 
+type Facts = Omit<StackStatus, 'healthy' | 'problems' | 'urls'>;
+
 const askBudgetMs = 5000;
 
-/** Opens nothing that stays open. */
-export async function readStatus(settings: Settings): Promise<StackStatus> {
-  const record = readStackRecord(layoutOf(settings.SLUICE_DATA_DIR).stateFile);
-  const supervised = record !== null && isAlive(record.supervisor);
-  const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
-  const running = (...names: ProcessName[]): boolean => names.every((name) => processes.find((one) => one.name === name)?.state === 'running');
+/** Each reading opens nothing that stays open, unless a server is frozen: then what it was asked stays, once, until it answers. */
+export function createStatusReader(settings: Settings): () => Promise<StackStatus> {
+  const ask = {
+    connector: createQuestion(() => readConnector(settings)),
+    slot: createQuestion(() => readSlot(settings)),
+    replica: createQuestion(() => readReplica(settings)),
+    lag: createQuestion(() => readReplicaLag(settings)),
+  };
+  return async () => {
+    const record = readStackRecord(layoutOf(settings.SLUICE_DATA_DIR).stateFile);
+    const supervised = record !== null && isAlive(record.supervisor);
+    const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
+    const running = (...names: ProcessName[]): boolean => names.every((name) => processes.find((one) => one.name === name)?.state === 'running');
 
-  const [connector, slot, replica] = await Promise.all([
-    running('connect') ? answer(readConnector(settings)) : null,
-    running('postgres') ? answer(readSlot(settings)) : null,
-    running('kafka', 'redis') ? answer(readReplica(settings)) : null,
-  ]);
-  const healthy =
-    supervised &&
-    record.proven &&
-    processes.every(({ state }) => state === 'running') &&
-    connector?.state === 'RUNNING' &&
-    connector.tasks.length > 0 &&
-    connector.tasks.every((state) => state === 'RUNNING') &&
-    slot?.active === true &&
-    replica !== null &&
-    Object.keys(replica.halted).length === 0;
-  return { healthy, processes, connector: connector ?? { state: 'UNKNOWN', tasks: [] }, slot, lag: replica?.lag ?? [], halted: replica?.halted ?? {}, urls: urlsOf(settings) };
+    const [connector, slot, replica, lag] = await Promise.all([
+      running('connect') ? ask.connector() : null,
+      running('postgres') ? ask.slot() : null,
+      running('redis') ? ask.replica() : null,
+      running('kafka', 'redis') ? ask.lag() : null,
+    ]);
+    const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [] }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica };
+    const problems = supervised
+      ? [...(record.proven ? [] : ['its start is not finished']), ...problemsOf(facts, settings.HEARTBEAT_INTERVAL_MS)]
+      : ['no supervisor is running'];
+    return { healthy: problems.length === 0, problems, ...facts, urls: urlsOf(settings) };
+  };
+}
+
+/** What must be so in a supervised stack, and is not. Everything may run and nothing flow: only the heartbeat's age tells. */
+export function problemsOf({ processes, connector, slot, lag, heartbeat, halted }: Facts, heartbeatIntervalMs: number): string[] {
+  const connectorStates = [connector.state, ...connector.tasks];
+  const ageMsMax = Math.max(30_000, 6 * heartbeatIntervalMs);
+  const required: [ok: boolean, otherwise: string][] = [
+    ...processes.map(({ name, state }): [boolean, string] => [state === 'running', `${name} ${state}`]),
+    [connectorStates.length > 1 && connectorStates.every((state) => state === 'RUNNING'), `connector ${connectorStates.join('/')}`],
+    [slot?.active === true, `replication slot ${slot ? 'inactive' : 'unknown'}`],
+    [lag.length > 0, 'lag unknown'],
+    [heartbeat !== null, 'heartbeat unknown'],
+    [heartbeat === null || heartbeat.ageMs <= ageMsMax, `no heartbeat has reached Redis for ${Math.round((heartbeat?.ageMs ?? 0) / 1000)} s`],
+    ...Object.entries(halted).map(([table, why]): [boolean, string] => [false, `${table} halted: ${why}`]),
+  ];
+  return required.filter(([ok]) => !ok).map(([, otherwise]) => otherwise);
 }
 
 export const urlsOf = (settings: Settings): Record<string, string> => ({
@@ -79,13 +104,22 @@ function describe(record: ProcessRecord, supervised: boolean): StackStatus['proc
   return { name, pid, ports, state, restarts };
 }
 
-/** The answer, or null when there is none in time. */
-async function answer<T>(asked: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), askBudgetMs);
-  });
-  return Promise.race([asked.catch(() => null), late]).finally(() => clearTimeout(timer));
+/**
+ * Resolves with the answer, or null when there is none in time. A question whose answer is late stays open and is joined
+ * by the next asking, so a frozen server costs one client, however often it is asked.
+ */
+function createQuestion<T>(work: () => Promise<T>): () => Promise<T | null> {
+  let open: Promise<T | null> | null = null;
+  return async () => {
+    open ??= work()
+      .catch(() => null)
+      .finally(() => (open = null));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), askBudgetMs);
+    });
+    return Promise.race([open, late]).finally(() => clearTimeout(timer));
+  };
 }
 
 async function readConnector(settings: Settings): Promise<StackStatus['connector'] | null> {
@@ -108,18 +142,34 @@ async function readSlot(settings: Settings): Promise<StackStatus['slot']> {
   }
 }
 
-async function readReplica(settings: Settings): Promise<Pick<StackStatus, 'lag' | 'halted'>> {
+async function readReplica(settings: Settings): Promise<Pick<StackStatus, 'heartbeat' | 'halted'>> {
+  const redis = connectReplica(settings, 'sluice-status');
+  const keys = createKeys(settings.REDIS_KEY_PREFIX);
+  try {
+    const states = await redis.hash(keys.status);
+    const [row] = await redis.strings([keys.heartbeat]);
+    const halted = Object.entries(states).filter(([, state]) => state === 'halted');
+    return {
+      heartbeat: row ? { ageMs: Math.max(0, Date.now() - heartbeatMs(row)) } : null,
+      halted: Object.fromEntries(halted.map(([table]) => [table, states[`${table}:why`] ?? 'no reason given'])),
+    };
+  } finally {
+    await redis.close();
+  }
+}
+
+/** Time at which a heartbeat row, as it stands in Redis, was written. */
+export function heartbeatMs(json: string): number {
+  const row: unknown = JSON.parse(json);
+  return typeof row === 'object' && row !== null && 'ts' in row ? Date.parse(String(row.ts)) : Number.NaN;
+}
+
+async function readReplicaLag(settings: Settings): Promise<PartitionLag[]> {
   const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-status' });
   const redis = connectReplica(settings, 'sluice-status');
   try {
     const topics = tables.map(({ name }) => tableTopic(settings.TOPIC_PREFIX, name));
-    const keys = createKeys(settings.REDIS_KEY_PREFIX);
-    const states = await redis.hash(keys.status);
-    const halted = Object.entries(states).filter(([, state]) => state === 'halted');
-    return {
-      lag: await readLag({ admin, redis, keys, group: groups.cdc, topics }),
-      halted: Object.fromEntries(halted.map(([table]) => [table, states[`${table}:why`] ?? 'no reason given'])),
-    };
+    return await readLag({ admin, redis, keys: createKeys(settings.REDIS_KEY_PREFIX), topics });
   } finally {
     await Promise.all([admin.close(), redis.close()]);
   }

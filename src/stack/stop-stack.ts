@@ -1,22 +1,39 @@
 /** Stops a stack from outside: its supervisor first, who stops the rest in order; then whatever had lost its supervisor. */
+import { existsSync, realpathSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { PipelineError } from '../domain/errors.ts';
+import { tryLock } from './lock.ts';
 import { layoutOf } from './project.ts';
-import { isAlive, readStackRecord } from './state-file.ts';
+import { isAlive, readStackRecord, type ProcessIdentity } from './state-file.ts';
 import { stopLeftovers } from './supervisor.ts';
 
 /** The supervisor's own stages take at most 14.5 s. */
 const supervisorBudgetMs = 20_000;
 
-/** Resolves when nothing of it runs any more: true when something had to be stopped. */
+/**
+ * Resolves when nothing of it runs any more: true when something had to be stopped. Throws server_failed when a
+ * supervisor runs that the record does not tell of: its data must not be taken for nobody's.
+ */
 export async function stopStack(dataDir: string): Promise<boolean> {
-  const record = readStackRecord(layoutOf(dataDir).stateFile);
-  if (!record) return false;
-  const { supervisor } = record;
-  const wasAlive = isAlive(supervisor);
-  if (wasAlive) process.kill(supervisor.pid, 'SIGTERM');
+  const supervisor = readStackRecord(layoutOf(dataDir).stateFile)?.supervisor;
+  const wasAlive = supervisor !== undefined && isAlive(supervisor);
+  if (wasAlive) await endSupervisor(supervisor);
+  await requireNoSupervisor(dataDir);
+  const left = await stopLeftovers(dataDir);
+  return wasAlive || left.length > 0;
+}
+
+async function endSupervisor(supervisor: ProcessIdentity): Promise<void> {
+  process.kill(supervisor.pid, 'SIGTERM');
   for (const deadline = Date.now() + supervisorBudgetMs; isAlive(supervisor) && Date.now() < deadline; ) await wait(50);
   if (isAlive(supervisor)) process.kill(supervisor.pid, 'SIGKILL');
   while (isAlive(supervisor)) await wait(50);
-  const left = await stopLeftovers(dataDir);
-  return wasAlive || left.length > 0;
+}
+
+async function requireNoSupervisor(dataDir: string): Promise<void> {
+  const lock = existsSync(dataDir) ? await tryLock(realpathSync(dataDir), 'stack') : { release: () => undefined };
+  if (!lock) {
+    throw new PipelineError('server_failed', `A stack is starting or running in ${dataDir}, but its run/stack.json does not say which process it is: try again, or end its supervisor (node … sluice up) yourself.`);
+  }
+  lock.release();
 }

@@ -9,16 +9,17 @@ import { tables } from '../domain/tables/registry.ts';
 import { connectClientOf, connectorName } from './connect.ts';
 import type { Say } from './progress.ts';
 import { restartDelayMs } from './server-spec.ts';
-import { connectReplica, readStatus, type StackStatus } from './status.ts';
+import { connectReplica, createStatusReader, type StackStatus } from './status.ts';
 
 const intervalMs = 5000;
 
 /** Runs until `signal`. `showLine` is called with every line of figures. */
 export async function watchStack(settings: Settings, signal: AbortSignal, say: Say, showLine: Say | null): Promise<void> {
+  const readStatus = createStatusReader(settings);
   let attempt = 0;
   let notBefore = 0;
   while (!signal.aborted) {
-    const status = await readStatus(settings);
+    const status = await readStatus();
     if (showLine && !signal.aborted) showLine(await describeStatus(settings, status));
     const failed = [status.connector.state, ...status.connector.tasks].includes('FAILED');
     if (!failed) attempt = 0;
@@ -34,11 +35,7 @@ export async function watchStack(settings: Settings, signal: AbortSignal, say: S
 
 /** One line: health, lag, events by op, rows, revenue. */
 async function describeStatus(settings: Settings, status: StackStatus): Promise<string> {
-  const poorly = [
-    ...status.processes.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} ${state}`),
-    ...Object.entries(status.halted).map(([table, why]) => `${table} halted: ${why}`),
-  ];
-  if (!status.healthy) return `NOT HEALTHY: ${poorly.join(', ') || `connector ${[status.connector.state, ...status.connector.tasks].join('/')}`}`;
+  if (!status.healthy) return `NOT HEALTHY: ${status.problems.join('; ')}`;
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const redis = connectReplica(settings, 'sluice-watch');
   try {

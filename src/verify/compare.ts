@@ -25,8 +25,13 @@ export interface AmountDifference {
 
 export const absent = '(absent)';
 const present = '(present)';
-/** In the column's place when the whole row differs. */
+/** In the place of a column, member or field when the whole row, set or hash differs. */
 const wholeRow = '(row)';
+const wholeSet = '(set)';
+const wholeHash = '(hash)';
+
+/** In the place of a value: the key holds another type than it should. */
+export const ofType = (type: string): string => `(a ${type})`;
 
 /** Column by column. Members that begin with `_` are the engine's own; any other that the source does not have is a difference. */
 export function compareRow(key: string, columns: SourceColumn[], expected: string | null, found: string | null): RowDifference[] {
@@ -42,6 +47,14 @@ export function compareRow(key: string, columns: SourceColumn[], expected: strin
     const same = times.has(column) ? sameTime(wanted[column], row[column]) : canonical(wanted[column]) === canonical(row[column]);
     return same ? [] : [{ key, column, expected: canonical(wanted[column]), found: canonical(row[column]) }];
   });
+}
+
+/** Whether nothing newer than `parked`, the offset last applied before the dead letter, has been applied to the row since. */
+export function isParked(row: string | null, parked: string | null): boolean {
+  if (parked === null || !/^-?\d+$/.test(parked)) return false;
+  if (row === null) return true; // a delete moves the parked offset, so there was no image since
+  const offset = parseObject(row)?.['_offset'];
+  return (typeof offset === 'number' || typeof offset === 'bigint') && offset <= BigInt(parked);
 }
 
 /** A run of digits that a double may not hold: only then the slower, exact parser. */
@@ -79,8 +92,9 @@ export function isoMicros(text: string): bigint | null {
   return BigInt(seconds) * 1_000_000n + BigInt((match[7] ?? '').padEnd(6, '0'));
 }
 
-/** `found`: members and scores in turn, as ZRANGE gives them. */
-export function compareSet(key: string, expected: Map<string, string>, found: string[]): SetDifference[] {
+/** `found`: members and scores in turn, as ZRANGE gives them, or the type of a key that is no sorted set. */
+export function compareSet(key: string, expected: Map<string, string>, found: string[] | string): SetDifference[] {
+  if (typeof found === 'string') return [{ key, member: wholeSet, expected: ofType('zset'), found: ofType(found) }];
   const scores = new Map(found.flatMap((member, at) => (at % 2 === 0 ? [[member, found[at + 1] ?? '']] : [])));
   return [...new Set([...expected.keys(), ...scores.keys()])].flatMap((member) => {
     const wanted = expected.get(member);
@@ -99,8 +113,11 @@ export interface ComparedAmounts {
   differences: AmountDifference[];
 }
 
-/** Counters of SQL against hashes by logical name. Absent is 0 on both sides. */
-export function compareAmounts(expected: Counter[], found: Map<string, Record<string, string>>): ComparedAmounts {
+/** By logical name the fields of a hash, or the type of a key that is none. */
+export type Hashes = Map<string, Record<string, string> | string>;
+
+/** Counters of SQL against hashes. Absent is 0 on both sides. */
+export function compareAmounts(expected: Counter[], found: Hashes): ComparedAmounts {
   const pairs = new Map<string, { key: string; field: string; expected: string; found: string }>();
   const pairOf = (key: string, field: string) => {
     const name = JSON.stringify([key, field]);
@@ -108,8 +125,12 @@ export function compareAmounts(expected: Counter[], found: Map<string, Record<st
     pairs.set(name, pair);
     return pair;
   };
-  for (const { hash, field, amount } of expected) pairOf(hash, field).expected = amount;
+  for (const { hash, field, amount } of expected) if (typeof found.get(hash) !== 'string') pairOf(hash, field).expected = amount;
   for (const [hash, fields] of found) {
+    if (typeof fields === 'string') {
+      pairs.set(hash, { key: hash, field: wholeHash, expected: ofType('hash'), found: ofType(fields) });
+      continue;
+    }
     for (const [field, amount] of Object.entries(fields)) {
       if (!(rowHashes.has(hash) && eventFields.has(field))) pairOf(hash, field).found = amount;
     }

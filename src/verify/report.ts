@@ -15,9 +15,11 @@ export function formatReport({ ok, rows, sets, aggregates, parked, behind }: Ver
     ...(differing.length > 0 ? ['', formatTable([['key', 'what', 'expected', 'found', 'difference'], ...differing])] : []),
     ...(behind ? ['', 'The pipeline did not catch up while verify waited (see sluice status): what differs may be on its way.'] : []),
     '',
-    ok ? 'Redis equals PostgreSQL.' : 'Redis DIFFERS from PostgreSQL.',
+    ok ? `Redis equals PostgreSQL${leftOut(parked.length)}.` : 'Redis DIFFERS from PostgreSQL.',
   ].join('\n');
 }
+
+const leftOut = (rows: number): string => (rows === 0 ? '' : `, ${rows} parked ${rows === 1 ? 'row' : 'rows'} left out`);
 
 const summary = (name: string, checked: number, differences: number, elapsedMs: number, note: string): string =>
   `${name.padEnd(9)} ${String(checked).padStart(9)} checked ${String(differences).padStart(6)} differ ${(elapsedMs / 1000).toFixed(1).padStart(7)} s  ${note}`.trimEnd();

@@ -23,7 +23,7 @@ export interface VerifyReport {
   rows: CheckReport<RowDifference>;
   sets: CheckReport<SetDifference>;
   aggregates: AggregatesReport & { elapsedMs: number };
-  /** Keys with an open dead letter, logical names. */
+  /** Keys with an open dead letter whose rows were not compared, logical names. */
   parked: string[];
   /** True when the pipeline did not catch up while verify waited: what differs may be on its way. */
   behind: boolean;
@@ -45,7 +45,7 @@ export async function verify(deps: PipelineDeps, tell: (step: string) => void): 
 
   const rows: CheckReport<RowDifference> = { checked: 0, differences: [], stopped: false, elapsedMs: 0 };
   for (const table of sourceTables) {
-    const check = await createRowCheck(db, redis, keys, table);
+    const check = await createRowCheck(deps, table, strays.parked);
     await runCheck(check, [...(strays.rows.get(table.table) ?? [])], rows, { deps, pipeline, tell: (count) => tell(`${table.table}: ${count} rows`) });
   }
   const sets: CheckReport<SetDifference> = { checked: 0, differences: [], stopped: false, elapsedMs: 0 };

@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim, Processor } from '../../src/consumers/processor.ts';
 import type { Rejected, SourceRecord } from '../../src/domain/change-event.ts';
+import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
@@ -44,6 +46,12 @@ async function wipe(): Promise<void> {
 
 const topic = tableTopic('shop', 'orders');
 const aClaim = (claim: Partial<Claim> = {}): Claim => ({ topic, partition: 0, epoch: 0, offset: null, guards: {}, generation: 0, expect: null, ...claim });
+
+async function configure(name: string, value: string): Promise<void> {
+  const admin = new Redis({ host: '127.0.0.1', port: redis.port, password: redis.password.reveal() });
+  await admin.config('SET', name, value);
+  admin.disconnect();
+}
 
 async function everything(): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
@@ -133,11 +141,33 @@ test('a sum that would leave int64 dead-letters the one event that cannot be add
   assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '4', dead: '1' });
 });
 
-test('a target of another type is refused before anything is written', async () => {
-  await redis.admin.set(keys.of('customer:1:orders'), 'not a set');
+test('a key that holds something foreign stops the partition with its name; nothing is written, nothing is dead-lettered', async () => {
+  for (const [key, named] of [
+    ['customer:1:orders', /customer:1:orders is a string/],
+    ['metrics:revenue', /WRONGTYPE/],
+    ['cdc:changes:orders', /cdc:changes:orders is a string/],
+    ['order:1', /does not hold a row/],
+  ] as const) {
+    await wipe();
+    await redis.admin.set(keys.of(key), 'foreign');
+    await assert.rejects(processor.apply(aClaim(), [aChange({ offset: 1 })]), (error) => error instanceof PipelineError && error.action !== 'retry' && named.test(error.message));
+    assert.deepEqual(await redis.store.strings([keys.offset(topic, 0), keys.statsTotal]), [null, null], key);
+    const counted = await redis.store.hashes(['metrics:orders', 'cdc:stats:orders', 'metrics:orders:by_status'].map(keys.of));
+    assert.deepEqual(counted.flatMap((fields) => Object.values(fields)).filter((amount) => amount !== '0'), [], key);
+  }
+  assert.deepEqual(letters, []);
+});
+
+test('a Redis that is out of memory loses no event: the commit fails as a whole and passes later', async () => {
+  await configure('maxmemory', '1');
+  try {
+    await assert.rejects(processor.apply(aClaim(), [aChange({ offset: 1 })]), (error) => error instanceof PipelineError && error.code === 'redis_out_of_memory' && error.action === 'retry');
+  } finally {
+    await configure('maxmemory', '0');
+  }
+  assert.deepEqual(letters, []);
+  assert.deepEqual(await everything(), {});
   assert.deepEqual(await processor.apply(aClaim(), [aChange({ offset: 1 })]), { result: 'applied' });
-  assert.deepEqual(letters.map(({ reason }) => reason), ['sum_range']);
-  assert.equal((await redis.store.strings([keys.row('order', '1')]))[0], null);
 });
 
 test('what cannot be decoded is dead-lettered with its key parked at the last applied offset, and the stream goes on', async () => {

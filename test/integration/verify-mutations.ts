@@ -1,6 +1,7 @@
 /**
  * Damage done to a replica on purpose, and what verify must name: one column, a lost row, a foreign row, one counter in each
- * hash, a lost set member and a wrong score. It is done to rows that no generator touches, so that traffic cannot heal it.
+ * hash, a lost set member, a wrong score, and keys of other types. It is done to rows that no generator touches, so that traffic
+ * cannot heal it.
  */
 import type { Redis } from 'ioredis';
 import type { Database } from '../../src/adapters/postgres.ts';
@@ -21,6 +22,8 @@ export interface Victims {
 }
 
 const foreignCustomer = '999999999';
+/** Another id, which has only keys of types that they should not have. */
+const foreignId = '999999998';
 const shift = 7;
 
 /** What a report names, in the form of `Damage.expected`. */
@@ -50,6 +53,7 @@ export async function damageReplica(redis: Redis, victims: Victims, prefix = '')
   const itemKey = `${prefix}order_item:${victims.item}`;
   const setKey = `${prefix}customer:${victims.customer}:orders`;
   const [orderRow, itemRow] = await redis.mget(orderKey, itemKey);
+  const [foreignRow, foreignSet, foreignHash] = [`${prefix}order:${foreignId}`, `${prefix}customer:${foreignId}:orders`, `${prefix}metrics:product:${foreignId}`];
   const scores = await redis.zmscore(setKey, ...victims.orders);
   if (!orderRow || !itemRow || !scores[0] || !scores[1]) throw new Error('the replica does not hold the victims');
 
@@ -71,6 +75,8 @@ export async function damageReplica(redis: Redis, victims: Victims, prefix = '')
   for (const [hash, field] of counters) await redis.hincrby(prefix + hash, field, shift);
   await redis.zrem(setKey, victims.orders[0]);
   await redis.zadd(setKey, Number(scores[1]) + 1, victims.orders[1]);
+  await redis.hset(foreignRow, 'id', foreignId);
+  await redis.mset(foreignSet, 'x', foreignHash, 'x');
 
   return {
     expected: [
@@ -79,10 +85,13 @@ export async function damageReplica(redis: Redis, victims: Victims, prefix = '')
       `customer:${foreignCustomer} (row)`,
       ...victims.orders.map((order) => `customer:${victims.customer}:orders ${order}`),
       ...counters.map(([hash, field]) => `${hash} ${field} ${shift}`),
+      `order:${foreignId} (row)`,
+      `customer:${foreignId}:orders (set)`,
+      `metrics:product:${foreignId} (hash) ?`,
     ].sort(),
     repair: async () => {
       await redis.mset(orderKey, orderRow, itemKey, itemRow);
-      await redis.del(`${prefix}customer:${foreignCustomer}`);
+      await redis.del(`${prefix}customer:${foreignCustomer}`, foreignRow, foreignSet, foreignHash);
       for (const [hash, field] of counters) await redis.hincrby(prefix + hash, field, -shift);
       await redis.zadd(setKey, Number(scores[0]), victims.orders[0], Number(scores[1]), victims.orders[1]);
     },

@@ -41,6 +41,31 @@ test('a damaged replica: verify ends with 1 and names exactly the damage; repair
   await assertVerified(stack);
 });
 
+test('a parked row is left out, and told, until a newer image has been applied to it', async () => {
+  const [product] = await stack.db.query<{ id: number }>("INSERT INTO products (name, price) VALUES ('Parked', 1.00) RETURNING id");
+  const key = stack.keys.row('product', String(product!.id));
+  const parked = stack.keys.parked('products', String(product!.id));
+  const row = JSON.parse(await until('the product in Redis', async () => (await admin.get(key)) ?? undefined)) as { _offset: number };
+  await admin.mset(key, JSON.stringify({ ...row, name: 'an older image' }), parked, String(row._offset));
+  try {
+    const skipped = await stack.sluice('verify');
+    assert.equal(skipped.code, 0, skipped.stdout);
+    assert.match(skipped.stdout, new RegExp(`^parked, not compared: .*\\b${parked}\\b`, 'm'));
+    assert.match(skipped.stdout, /^Redis equals PostgreSQL, \d+ parked rows? left out\.$/m);
+
+    await admin.set(parked, String(row._offset - 1));
+    const judged = await stack.sluice('verify', '--json');
+    const report = JSON.parse(judged.stdout) as VerifyReport;
+    assert.deepEqual(namedBy(report), [`product:${product!.id} name`]);
+    assert.equal(report.parked.includes(parked.slice(stack.keys.prefix.length)), false);
+    assert.equal(judged.code, 1);
+  } finally {
+    await admin.set(key, JSON.stringify(row));
+    await admin.del(parked);
+    await stack.db.query(`DELETE FROM products WHERE id = ${product!.id}`);
+  }
+});
+
 test('every row of every table is compared', async () => {
   const tables = ['customers', 'products', 'orders', 'order_items'];
   const rowsOf = async (): Promise<number> => (await Promise.all(tables.map(count))).reduce((sum, rows) => sum + rows, 0);

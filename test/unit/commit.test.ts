@@ -129,7 +129,8 @@ test('every answer of the script is understood, and no other', () => {
   assert.deepEqual(decodeReply(['fence', '17', '4']), { result: 'fenced', offset: 17n, epoch: 4 });
   assert.deepEqual(decodeReply(['fence', '', '0']), { result: 'fenced', offset: null, epoch: 0 });
   assert.deepEqual(decodeReply(['guard', 'spec']), { result: 'guarded', field: 'spec' });
-  assert.deepEqual(decodeReply(['target', 'metrics:revenue', 'total_cents']), { result: 'target', key: 'metrics:revenue' });
+  assert.deepEqual(decodeReply(['overflow', 'metrics:revenue total_cents']), { result: 'overflow', counter: 'metrics:revenue total_cents' });
+  assert.throws(() => decodeReply(['type', 'customer:1:orders', 'string']), /customer:1:orders is a string/);
   assert.throws(() => decodeReply(['other']), TypeError);
   assert.throws(() => decodeReply([]), TypeError);
 });

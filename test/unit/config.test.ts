@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { format, inspect, parseEnv } from 'node:util';
-import { ConfigError, inheritedEnvironment, loadSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+import { ConfigError, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+import { settleSecrets } from '../../src/stack/secrets.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-config-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -39,16 +40,31 @@ test('with nothing given every setting has its default and paths are absolute', 
   assert.equal(loaded.POSTGRES_PASSWORD, undefined);
 });
 
-test('the environment goes before .env, .env before the generated secrets', () => {
+test('at a start the environment goes before .env, .env before the recorded secrets', () => {
   const cwd = folderWith({
     '.env': 'REDIS_PORT=1002\nKAFKA_PORT=1003\nREDIS_PASSWORD=from-dotenv\n',
     '.sluice/secrets.env': 'REDIS_PASSWORD=generated\nPOSTGRES_PASSWORD=generated\n',
   });
-  const loaded = loadSettings({ REDIS_PORT: '1001' }, cwd);
+  const loaded = loadStartSettings({ REDIS_PORT: '1001' }, cwd);
   assert.deepEqual([loaded.REDIS_PORT, loaded.KAFKA_PORT, loaded.CONNECT_PORT], [1001, 1003, 18083]);
   assert.equal(loaded.REDIS_PASSWORD?.reveal(), 'from-dotenv');
   assert.equal(loaded.POSTGRES_PASSWORD?.reveal(), 'generated');
-  assert.equal(loadSettings({ REDIS_PASSWORD: 'from-env' }, cwd).REDIS_PASSWORD?.reveal(), 'from-env');
+  assert.equal(loadStartSettings({ REDIS_PASSWORD: 'from-env' }, cwd).REDIS_PASSWORD?.reveal(), 'from-env');
+});
+
+test('a start with a password of its own is followed by every process without it, whatever .env says', () => {
+  const cwd = folderWith({ '.env': 'REDIS_PORT=1002\nSLUICE_REDIS_PASSWORD=stale\n' });
+  settleSecrets(loadStartSettings({ SLUICE_REDIS_PASSWORD: 'in-force' }, cwd));
+  const other = loadSettings({}, cwd);
+  assert.equal(other.SLUICE_REDIS_PASSWORD?.reveal(), 'in-force');
+  assert.equal(other.REDIS_PORT, 1002);
+  assert.equal(loadSettings({ SLUICE_REDIS_PASSWORD: 'given' }, cwd).SLUICE_REDIS_PASSWORD?.reveal(), 'given');
+  settleSecrets(loadStartSettings({}, cwd));
+  assert.equal(loadSettings({}, cwd).SLUICE_REDIS_PASSWORD?.reveal(), 'stale', 'the next start applies .env');
+});
+
+test('what is not recorded yet comes from .env', () => {
+  assert.equal(loadSettings({}, folderWith({ '.env': 'REDIS_PASSWORD=from-dotenv\n' })).REDIS_PASSWORD?.reveal(), 'from-dotenv');
 });
 
 test('the generated secrets are found in the data folder that was chosen, by .env too', () => {
@@ -98,7 +114,7 @@ test('a secret may be given by a file', () => {
   assert.equal(loadSettings({ REDIS_PASSWORD_FILE }, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
   assert.equal(loadSettings({ REDIS_PASSWORD_FILE, REDIS_PASSWORD: 'plain' }, cwd).REDIS_PASSWORD?.reveal(), 'plain');
   writeFileSync(join(cwd, '.env'), `REDIS_PASSWORD_FILE=${REDIS_PASSWORD_FILE}\n`);
-  assert.equal(loadSettings({}, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
+  assert.equal(loadStartSettings({}, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
 });
 
 test('a secret file in the environment goes before a secret in .env', () => {

@@ -1,7 +1,7 @@
 /** Goal: what the stack writes for others (secrets, access list, state) is exact, private and readable again. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -55,7 +55,7 @@ test('the Redis access list holds hashes, prefixed keys, and nothing that concer
   assert.ok(!accessList(settings).includes('-pw'));
 });
 
-test('the state file comes back as written; a pid with another start time is not alive', () => {
+test('the state file comes back as written, a torn one as none; a pid with another start time is not alive', () => {
   const path = join(dir, 'stack.json');
   const self = identityOf(process.pid);
   assert.ok(self);
@@ -69,7 +69,12 @@ test('the state file comes back as written; a pid with another start time is not
   assert.ok(isAlive(self));
   assert.ok(!isAlive({ ...self, startTime: '1' }));
   assert.ok(!isAlive({ pid: null, startTime: null }));
+  for (const torn of ['', '{"supervisor"', '{}', '[]']) {
+    writeFileSync(path, torn);
+    assert.equal(readStackRecord(path), null, torn);
+  }
   assert.equal(readStackRecord(join(dir, 'none.json')), null);
+  assert.equal(readStackRecord(dir), null, 'a folder cannot be read');
 });
 
 test('revenue is shown exactly, beyond 2^53 too', () => {

@@ -1,7 +1,7 @@
 /** Goal: verify sees every difference of value or presence, and none where the contract allows two spellings. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { absent, compareAmounts, compareRow, compareSet, isoMicros } from '../../src/verify/compare.ts';
+import { absent, compareAmounts, compareRow, compareSet, isoMicros, isParked } from '../../src/verify/compare.ts';
 
 const columns = [
   { name: 'id', type: 'integer' },
@@ -76,4 +76,21 @@ test('a counter that is absent is 0, event counters have no twin, and sums beyon
     { key: 'metrics:revenue', field: 'x', expected: '0', found: 'y', difference: '?' },
   ]);
   assert.deepEqual(compareAmounts([revenue], new Map()).differences.map(({ found: text, difference }) => [text, difference]), [['0', '-9007199254740993']]);
+});
+
+test('a key of another type is one difference that names it', () => {
+  assert.deepEqual(compareSet('s', new Map([['1', '1000']]), 'string'), [{ key: 's', member: '(set)', expected: '(a zset)', found: '(a string)' }]);
+  const revenue = { hash: 'metrics:revenue', field: 'total_cents', amount: '5' };
+  assert.deepEqual(compareAmounts([revenue], new Map([['metrics:revenue', 'string']])), {
+    checked: 1,
+    differences: [{ key: 'metrics:revenue', field: '(hash)', expected: '(a hash)', found: '(a string)', difference: '?' }],
+  });
+});
+
+test('a row stays parked until something newer has been applied to it', () => {
+  assert.equal(isParked(aRow({ _offset: 5 }), '5'), true);
+  assert.equal(isParked(aRow({ _offset: 6 }), '5'), false);
+  assert.equal(isParked(null, '-1'), true);
+  for (const foreign of ['{"id":1}', 'x', '(a hash)', aRow({ _offset: '5' })]) assert.equal(isParked(foreign, '5'), false, foreign);
+  for (const unparked of [null, '', 'x']) assert.equal(isParked(aRow({ _offset: 5 }), unparked), false);
 });

@@ -40,3 +40,9 @@ test('a check that gave up early, or a pipeline that is behind, is said', () => 
   assert.match(formatReport(aReport({ behind: true })), /did not catch up/);
   assert.match(formatReport(aReport({ ok: false, sets: { ...aReport().sets, stopped: true } })), /^sets .* stopped early: too many$/m);
 });
+
+test('parked rows are told where equality is', () => {
+  const lastLine = (parked: string[]): string | undefined => formatReport(aReport({ parked })).split('\n').at(-1);
+  assert.equal(lastLine(['cdc:parked:orders:3']), 'Redis equals PostgreSQL, 1 parked row left out.');
+  assert.equal(lastLine(['cdc:parked:orders:3', 'cdc:parked:orders:4']), 'Redis equals PostgreSQL, 2 parked rows left out.');
+});

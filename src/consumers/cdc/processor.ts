@@ -82,15 +82,15 @@ export class CdcProcessor implements Processor {
     const script = encodeCommit({ keys, fence: claim, advance: advanceTo(decoded), plan, table, changesMax });
     failpoint('cdc.commit');
     const reply = decodeReply(await redis.commit(script.keys, script.args));
-    return reply.result === 'target' ? this.#isolate(claim, table, decoded, reply.key) : settle(claim, reply, decoded);
+    return reply.result === 'overflow' ? this.#isolate(claim, table, decoded, reply.counter) : settle(claim, reply, decoded);
   }
 
   /** A counter refused the batch: halve it until the one event that cannot be added stands alone, and dead-letter that. */
-  async #isolate(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], key: string): Promise<Applied> {
+  async #isolate(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], counter: string): Promise<Applied> {
     if (decoded.length === 1) {
       const { record, event } = decoded[0]!;
-      if (event.kind !== 'change') throw wrongTarget(key);
-      const rejected: Rejected = { kind: 'rejected', offset: event.offset, op: event.op, reason: 'sum_range', detail: `${key} would leave int64 or has another type`, id: event.id };
+      if (event.kind !== 'change') throw overflown(counter);
+      const rejected: Rejected = { kind: 'rejected', offset: event.offset, op: event.op, reason: 'sum_range', detail: `${counter} would leave int64`, id: event.id };
       await this.#options.deadLetters(claim, [{ record, rejected }]);
       return this.#readAndCommit(claim, table, [{ record, event: rejected, txId: null }]);
     }
@@ -146,12 +146,12 @@ function settle(claim: Claim, reply: CommitReply, decoded: Decoded<unknown>[]): 
       return { result: 'refused', epoch: reply.epoch, offset: reply.offset, cause: 'fence' };
     case 'guarded':
       return { result: 'refused', epoch: claim.epoch, offset: claim.offset, cause: 'guard' };
-    case 'target':
-      throw wrongTarget(reply.key);
+    case 'overflow':
+      throw overflown(reply.counter);
   }
 }
 
-const wrongTarget = (key: string): PipelineError => new PipelineError('redis_refused', `Key ${key} does not hold what the replica writes there`);
+const overflown = (counter: string): PipelineError => new PipelineError('redis_refused', `${counter} is so large that no event can be counted any more`);
 
 function readStored(key: string, text: string): StoredRow {
   try {
