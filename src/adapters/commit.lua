@@ -62,7 +62,10 @@ for _ = 1, number() do -- MSET in slices: a call takes at most 1,000 arguments
   end
   redis.call('MSET', unpack(slice))
 end
-for _ = 1, number() do redis.call('SET', key(), arg(), 'NX') end -- a parked key keeps what it was first parked with
+for _ = 1, number() do -- a parked key holds what was last applied to it; without a row an earlier value knows better
+  local parked, applied = key(), arg()
+  if applied == '-1' then redis.call('SET', parked, applied, 'NX') else redis.call('SET', parked, applied) end
+end
 for _ = 1, number() do -- a deleted row; a parked key remembers the delete's offset
   redis.call('DEL', key())
   redis.call('SET', key(), arg(), 'XX')

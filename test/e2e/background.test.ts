@@ -126,6 +126,21 @@ test('a changed admin password is applied, and the old one is refused', async ()
   await db.close();
 });
 
+test('another admin takes over at the next start, and the former one is refused', async () => {
+  assert.equal((await sluice('down')).code, 0);
+  const former = settings();
+  env['POSTGRES_USER'] = 'boss';
+  const up = await sluice('up');
+  assert.equal(up.code, 0, up.stdout + up.stderr);
+  const id = await insertCustomer('boss@example.com');
+  await until('the row in Redis', () => replicaHas(id));
+
+  const { POSTGRES_PORT: port, POSTGRES_DB: database, POSTGRES_USER: user } = former;
+  const db = connectPostgres({ host: '127.0.0.1', port, database, user, password: requireSecret(former, 'POSTGRES_PASSWORD'), name: 'test' });
+  await assert.rejects(db.query('SELECT 1'), (error) => error instanceof PipelineError && error.details['sqlstate'] === '28P01');
+  await db.close();
+});
+
 test('down stops a stack in the background within 15 s', async () => {
   const pids = [supervisorPid(), ...(await status()).processes.map(({ pid }) => pid)];
   assert.deepEqual(pids.filter((pid) => !isRunning(pid)), []);

@@ -178,6 +178,13 @@ test('what cannot be decoded is dead-lettered with its key parked at the last ap
   assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '2', dead: '2' });
 });
 
+test('a second dead letter parks the key at the image applied between', async () => {
+  const claim = aClaim();
+  await processor.apply(claim, [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aChange({ op: 'u', offset: 3 })]);
+  await processor.apply(claim, [aRecord({ offset: 4, value: '{' })]);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1')]), ['3']);
+});
+
 test('a parked key remembers the delete that came after it', async () => {
   await processor.apply(aClaim(), [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aChange({ op: 'd', before: anOrder(), offset: 3 })]);
   assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.row('order', '1')]), ['3', null]);

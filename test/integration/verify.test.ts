@@ -42,11 +42,12 @@ test('a damaged replica: verify ends with 1 and names exactly the damage; repair
 });
 
 test('a parked row is left out, and told, until a newer image has been applied to it', async () => {
-  const [product] = await stack.db.query<{ id: number }>("INSERT INTO products (name, price) VALUES ('Parked', 1.00) RETURNING id");
-  const key = stack.keys.row('product', String(product!.id));
-  const parked = stack.keys.parked('products', String(product!.id));
-  const row = JSON.parse(await until('the product in Redis', async () => (await admin.get(key)) ?? undefined)) as { _offset: number };
-  await admin.mset(key, JSON.stringify({ ...row, name: 'an older image' }), parked, String(row._offset));
+  // Of a status that the generator never touches.
+  const [order] = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount, status) VALUES (1, 'refunded') RETURNING id");
+  const key = stack.keys.row('order', String(order!.id));
+  const parked = stack.keys.parked('orders', String(order!.id));
+  const row = JSON.parse(await until('the order in Redis', async () => (await admin.get(key)) ?? undefined)) as { _offset: number };
+  await admin.mset(key, JSON.stringify({ ...row, shipping_address: 'an older image' }), parked, String(row._offset));
   try {
     const skipped = await stack.sluice('verify');
     assert.equal(skipped.code, 0, skipped.stdout);
@@ -56,13 +57,13 @@ test('a parked row is left out, and told, until a newer image has been applied t
     await admin.set(parked, String(row._offset - 1));
     const judged = await stack.sluice('verify', '--json');
     const report = JSON.parse(judged.stdout) as VerifyReport;
-    assert.deepEqual(namedBy(report), [`product:${product!.id} name`]);
+    assert.deepEqual(namedBy(report), [`order:${order!.id} shipping_address`]);
     assert.equal(report.parked.includes(parked.slice(stack.keys.prefix.length)), false);
     assert.equal(judged.code, 1);
   } finally {
     await admin.set(key, JSON.stringify(row));
     await admin.del(parked);
-    await stack.db.query(`DELETE FROM products WHERE id = ${product!.id}`);
+    await stack.db.query(`DELETE FROM orders WHERE id = ${order!.id}`);
   }
 });
 
