@@ -10,7 +10,7 @@ import { Secret } from './domain/secret.ts';
 
 const environment: Record<string, string | undefined> = process.env;
 
-const port = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
+const portNumber = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
 const count = (fallback: number, min = 1, max = Number.MAX_SAFE_INTEGER) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
 const secret = () =>
@@ -33,19 +33,19 @@ export const settings = {
   SLUICE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is logged'),
   SLUICE_FAILPOINT_DIR: z.string().min(1).optional().describe('Tests only: folder whose files make a process die or stop at a named point'),
 
-  POSTGRES_PORT: port(15432).describe('PostgreSQL, on 127.0.0.1'),
+  POSTGRES_PORT: portNumber(15432).describe('PostgreSQL, on 127.0.0.1'),
   POSTGRES_DB: identifier('source_db').describe('Name of the source database'),
   POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server); a former one can no longer log in'),
-  KAFKA_PORT: port(19092).describe('Kafka broker, on 127.0.0.1'),
-  CONNECT_PORT: port(18083).describe('Kafka Connect REST, on 127.0.0.1'),
-  REDIS_PORT: port(16379).describe('Redis, on 127.0.0.1'),
+  KAFKA_PORT: portNumber(19092).describe('Kafka broker, on 127.0.0.1'),
+  CONNECT_PORT: portNumber(18083).describe('Kafka Connect REST, on 127.0.0.1'),
+  REDIS_PORT: portNumber(16379).describe('Redis, on 127.0.0.1'),
   REDIS_KEY_PREFIX: z
     .string()
     .regex(/^(\{[A-Za-z0-9_-]+\}:)?$/, 'empty, or a hash tag such as {shop}:')
     .default('')
     .describe('Put before every key; a hash tag such as {shop}: keeps one pipeline in one Redis Cluster slot'),
-  TEMPORAL_PORT: port(17233).describe('Temporal gRPC, on 127.0.0.1'),
-  TEMPORAL_UI_PORT: port(18233).describe('Temporal Web, on 127.0.0.1'),
+  TEMPORAL_PORT: portNumber(17233).describe('Temporal gRPC, on 127.0.0.1'),
+  TEMPORAL_UI_PORT: portNumber(18233).describe('Temporal Web, on 127.0.0.1'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
 
   POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated when not given'),
@@ -173,3 +173,19 @@ export function requireSecret(loaded: Settings, name: SecretName): Secret {
   if (!value) throw new ConfigError(`${name} is not set. Start the stack once (npm start generates it) or set it in the environment.`);
   return value;
 }
+
+const host = '127.0.0.1';
+
+/** Where each server is and as whom our programs log in: the only place that knows. */
+export const access = {
+  /** PostgreSQL, reading only. */
+  reader: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_reader', password: requireSecret(loaded, 'SLUICE_READER_PASSWORD') }),
+  /** PostgreSQL, rows of the shop only. */
+  writer: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_writer', password: requireSecret(loaded, 'SLUICE_WRITER_PASSWORD') }),
+  /** Redis, the pipeline's keys only. */
+  replica: (loaded: Settings) => ({ host, port: loaded.REDIS_PORT, user: 'sluice-consumer', password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
+  brokers: (loaded: Settings): string[] => [`${host}:${loaded.KAFKA_PORT}`],
+  temporal: (loaded: Settings) => ({ address: `${host}:${loaded.TEMPORAL_PORT}`, namespace: loaded.TEMPORAL_NAMESPACE }),
+};
+
+const postgres = ({ POSTGRES_PORT: port, POSTGRES_DB: database }: Settings) => ({ host, port, database });

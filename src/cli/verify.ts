@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { loadSettings, requireSecret, type Settings } from '../config.ts';
+import { access, loadSettings, type Settings } from '../config.ts';
 import { readLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tableTopic } from '../domain/topics.ts';
@@ -13,7 +13,6 @@ import { formatReport } from '../verify/report.ts';
 import { sourceTables } from '../verify/source.ts';
 import { verify } from '../verify/verify.ts';
 
-const host = '127.0.0.1';
 
 export function registerVerify(program: Command): void {
   program
@@ -43,24 +42,9 @@ function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => P
   const name = 'sluice-verify';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const topics = sourceTables.map(({ table }) => tableTopic(settings.TOPIC_PREFIX, table));
-  const db = connectPostgres({
-    host,
-    port: settings.POSTGRES_PORT,
-    database: settings.POSTGRES_DB,
-    user: 'sluice_reader',
-    password: requireSecret(settings, 'SLUICE_READER_PASSWORD'),
-    name,
-    max: 2,
-  });
-  const redis = connectRedis({
-    host,
-    port: settings.REDIS_PORT,
-    user: 'sluice-consumer',
-    password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'),
-    name,
-    failFast: true,
-  });
-  const admin = createKafkaAdmin({ brokers: [`${host}:${settings.KAFKA_PORT}`], clientId: name });
+  const db = connectPostgres({ ...access.reader(settings), name, max: 2 });
+  const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
+  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: name });
   return {
     deps: {
       db,

@@ -3,7 +3,7 @@ import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { createKafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { requireSecret } from '../config.ts';
+import { access } from '../config.ts';
 import { CdcProcessor } from '../consumers/cdc/processor.ts';
 import { consume } from '../consumers/consume.ts';
 import { createDeadLetterSink } from '../consumers/dead-letters.ts';
@@ -18,18 +18,15 @@ import { waitFor } from './wait-for.ts';
 
 await runProcess('cdc-consumer', async (context) => {
   const { settings, log, signal, ready } = context;
-  const kafka = { brokers: [`127.0.0.1:${settings.KAFKA_PORT}`], clientId: 'sluice-cdc' };
+  const kafka = { brokers: access.brokers(settings), clientId: 'sluice-cdc' };
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const admin = createKafkaAdmin(kafka);
   const producer = createKafkaProducer(kafka);
   const redisEvents = new EventTarget();
   let redisUp: boolean | undefined;
   const redis = connectRedis({
-    host: '127.0.0.1',
-    port: settings.REDIS_PORT,
-    user: 'sluice-consumer',
-    password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'),
-    name: 'cdc-consumer',
+    ...access.replica(settings),
+    name: 'sluice-cdc',
     onConnection: (state) => {
       const isUp = state === 'up';
       if (redisUp !== isUp) log.info({ redis: state }, isUp ? 'Redis is there' : 'waiting for Redis');
@@ -69,15 +66,7 @@ await runProcess('cdc-consumer', async (context) => {
 
 /** Which database this pipeline copies. Refuses one whose columns would collide with the engine's members of a row. */
 async function readIdentity({ settings, log, signal }: ProcessContext): Promise<{ system: string; slot: string }> {
-  const db = connectPostgres({
-    host: '127.0.0.1',
-    port: settings.POSTGRES_PORT,
-    database: settings.POSTGRES_DB,
-    user: 'sluice_reader',
-    password: requireSecret(settings, 'SLUICE_READER_PASSWORD'),
-    name: 'cdc-consumer',
-    max: 1,
-  });
+  const db = connectPostgres({ ...access.reader(settings), name: 'sluice-cdc', max: 1 });
   const [row] = await waitFor('PostgreSQL', log, signal, () => db.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()'));
   const refused = await db.query<{ name: string }>(
     `SELECT table_name || '.' || column_name AS name FROM information_schema.columns

@@ -1,20 +1,11 @@
 /** Entry point of the mock data generator: settings → database → runner, until told to stop. */
 import { connectPostgres } from '../adapters/postgres.ts';
-import { requireSecret } from '../config.ts';
+import { access } from '../config.ts';
 import { runGenerator } from '../generator/runner.ts';
 import { runProcess } from './process.ts';
 
 await runProcess('generator', async ({ settings, log, signal, ready }) => {
-  const db = connectPostgres({
-    host: '127.0.0.1',
-    port: settings.POSTGRES_PORT,
-    database: settings.POSTGRES_DB,
-    user: 'sluice_writer',
-    password: requireSecret(settings, 'SLUICE_WRITER_PASSWORD'),
-    name: 'sluice-generator',
-    max: 1,
-    statementTimeoutMs: 30_000,
-  });
+  const db = connectPostgres({ ...access.writer(settings), name: 'sluice-generator', max: 1, statementTimeoutMs: 30_000 });
   ready();
   try {
     await runGenerator({

@@ -4,7 +4,7 @@ import { createHeartbeatActivities } from '../activities/heartbeat.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
-import { requireSecret } from '../config.ts';
+import { access } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
@@ -17,7 +17,7 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log[bridged[level]]({ ...meta }, message)),
     shutdownSignals: [],
   });
-  const temporal = { address: `127.0.0.1:${settings.TEMPORAL_PORT}`, namespace: settings.TEMPORAL_NAMESPACE };
+  const temporal = access.temporal(settings);
   const client = await waitFor('Temporal', log, signal, () => connectTemporal(temporal));
   await waitFor('Temporal', log, signal, () =>
     client.ensureSchedule({
@@ -29,22 +29,8 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
       note: 'the heartbeat row reaches Redis',
     }),
   );
-  const db = connectPostgres({
-    host: '127.0.0.1',
-    port: settings.POSTGRES_PORT,
-    database: settings.POSTGRES_DB,
-    user: 'sluice_reader',
-    password: requireSecret(settings, 'SLUICE_READER_PASSWORD'),
-    name: 'worker',
-    max: 2,
-  });
-  const redis = connectRedis({
-    host: '127.0.0.1',
-    port: settings.REDIS_PORT,
-    user: 'sluice-consumer',
-    password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'),
-    name: 'worker',
-  });
+  const db = connectPostgres({ ...access.reader(settings), name: 'sluice-worker', max: 2 });
+  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-worker' });
   const connection = await NativeConnection.connect({ address: temporal.address });
   const worker = await Worker.create({
     connection,

@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Settings } from '../config.ts';
+import { access, type Settings } from '../config.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { deadLetterTopic, groups, heartbeatTopic, signalTopic, tableTopic } from '../domain/topics.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { jvmCommand } from './jvm.ts';
-import { findFreePort, host, probePort } from './ports.ts';
+import { findFreePort, probePort } from './ports.ts';
 import { inProject, layoutOf } from './project.ts';
 import { runCommand } from './run-command.ts';
 import type { ServerSpec } from './server-spec.ts';
@@ -15,8 +15,6 @@ import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
 
 const maxMessageBytes = 16 * 1024 * 1024;
-
-export const brokersOf = (settings: Settings): string[] => [`${host}:${settings.KAFKA_PORT}`];
 
 export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
   const { kafka: dir } = layoutOf(settings.SLUICE_DATA_DIR);
@@ -39,7 +37,7 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
     },
     ready: async () => {
       await probePort(settings.KAFKA_PORT);
-      const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-start' });
+      const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-start' });
       try {
         await admin.waitReady();
       } finally {
@@ -54,7 +52,7 @@ export async function ensureTopics(settings: Settings): Promise<void> {
   const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), 'max.message.bytes': String(maxMessageBytes) });
   const config = kept(settings.TOPIC_RETENTION_HOURS * 3_600_000);
   const prefix = settings.TOPIC_PREFIX;
-  const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-topics' });
+  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-topics' });
   try {
     await admin.ensureTopics([
       ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),

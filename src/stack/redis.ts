@@ -15,8 +15,6 @@ import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import { writeAtomically } from './state-file.ts';
 import type { Tools } from './tools.ts';
 
-export const consumerUser = 'sluice-consumer';
-
 /** First parts of the keys the CDC consumer owns (docs/redis-keys.md). */
 const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics'];
 /** What src/adapters/redis.ts and commit.lua send, and what their driver needs to connect and to load the script. */
@@ -71,7 +69,7 @@ export function accessList(settings: StackSettings): string {
   const commands = consumerCommands.map((name) => `+${name}`).join(' ');
   return [
     `user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`,
-    `user ${consumerUser} on ${hashed(settings.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
+    `user sluice-consumer on ${hashed(settings.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
     '',
   ].join('\n');
 }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { connectRedis } from '../adapters/redis.ts';
-import type { Settings } from '../config.ts';
+import { access, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { appProcess } from './app-processes.ts';
@@ -14,7 +14,7 @@ import { host } from './ports.ts';
 import { placePostgres } from './postgres-files.ts';
 import { connectAdmin, postgresServer, prepareDatabase } from './postgres.ts';
 import type { Progress } from './progress.ts';
-import { consumerUser, redisServer } from './redis.ts';
+import { redisServer } from './redis.ts';
 import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
 import { heartbeatMs } from './status.ts';
@@ -74,7 +74,7 @@ async function register(settings: Settings, signal: AbortSignal): Promise<void> 
 /** Writes the heartbeat row and waits until the replica shows it, or a later one. */
 async function proveFlow(settings: StackSettings, signal: AbortSignal): Promise<void> {
   const db = connectAdmin(settings, settings.POSTGRES_DB);
-  const redis = connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: settings.SLUICE_REDIS_PASSWORD, name: 'sluice-start' });
+  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-start' });
   const { heartbeat } = createKeys(settings.REDIS_KEY_PREFIX);
   try {
     const [written] = await db.query<{ ms: string }>(

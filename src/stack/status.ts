@@ -5,16 +5,14 @@
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis, type RedisStore } from '../adapters/redis.ts';
-import { requireSecret, type Settings } from '../config.ts';
+import { access, type Settings } from '../config.ts';
 import { readLag, type PartitionLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connect.ts';
-import { brokersOf } from './kafka.ts';
 import { host } from './ports.ts';
 import { layoutOf } from './project.ts';
-import { consumerUser } from './redis.ts';
 import { isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 export interface StackStatus {
@@ -90,7 +88,7 @@ export const urlsOf = (settings: Settings): Record<string, string> => ({
 });
 
 export const connectReplica = (settings: Settings, name: string): RedisStore =>
-  connectRedis({ host, port: settings.REDIS_PORT, user: consumerUser, password: requireSecret(settings, 'SLUICE_REDIS_PASSWORD'), name, failFast: true });
+  connectRedis({ ...access.replica(settings), name, failFast: true });
 
 /** What a start with these settings runs; a running stack is asked for its own list, whatever this shell has set. */
 export const expectedProcesses = (settings: Settings): ProcessName[] =>
@@ -128,8 +126,7 @@ async function readConnector(settings: Settings): Promise<StackStatus['connector
 }
 
 async function readSlot(settings: Settings): Promise<StackStatus['slot']> {
-  const password = requireSecret(settings, 'SLUICE_READER_PASSWORD');
-  const db = connectPostgres({ host, port: settings.POSTGRES_PORT, database: settings.POSTGRES_DB, user: 'sluice_reader', password, name: 'sluice-status', max: 1 });
+  const db = connectPostgres({ ...access.reader(settings), name: 'sluice-status', max: 1 });
   try {
     const [slot] = await db.query<{ active: boolean; walStatus: string | null; retainedBytes: string | null }>(
       `SELECT active, wal_status AS "walStatus", pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text AS "retainedBytes"
@@ -165,7 +162,7 @@ export function heartbeatMs(json: string): number {
 }
 
 async function readReplicaLag(settings: Settings): Promise<PartitionLag[]> {
-  const admin = createKafkaAdmin({ brokers: brokersOf(settings), clientId: 'sluice-status' });
+  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-status' });
   const redis = connectReplica(settings, 'sluice-status');
   try {
     const topics = tables.map(({ name }) => tableTopic(settings.TOPIC_PREFIX, name));
