@@ -7,10 +7,9 @@ import { PipelineError } from '../../src/domain/errors.ts';
 const stallMs = 40;
 const never = Symbol('never');
 
-/** What the watchdog says within a few stall times. `position` is asked at every look. */
-async function verdict(position: () => bigint, options: Partial<WatchdogOptions> = {}): Promise<string | typeof never> {
-  const stop = new AbortController();
-  const watched = watchProgress({
+/** A watchdog over one partition; `position` is asked at every look. */
+const watch = (position: () => bigint, options: Partial<WatchdogOptions> = {}): Promise<string> =>
+  watchProgress({
     consumer: {
       get positions() {
         return new Map([['orders-0', position()]]);
@@ -20,9 +19,14 @@ async function verdict(position: () => bigint, options: Partial<WatchdogOptions>
     topics: ['orders'],
     stallMs,
     blocked: () => false,
-    signal: stop.signal,
+    signal: new AbortController().signal,
     ...options,
   });
+
+/** What it says within a few stall times. */
+async function verdict(position: () => bigint, options: Partial<WatchdogOptions> = {}): Promise<string | typeof never> {
+  const stop = new AbortController();
+  const watched = watch(position, { ...options, signal: stop.signal });
   const late = new Promise<typeof never>((resolve) => {
     setTimeout(() => resolve(never), 5 * stallMs);
   });
@@ -33,7 +37,7 @@ async function verdict(position: () => bigint, options: Partial<WatchdogOptions>
 }
 
 test('a position that stands still below the end of the log is named', async () => {
-  assert.equal(await verdict(() => 7n), 'orders-0');
+  assert.equal(await watch(() => 7n), 'orders-0');
 });
 
 test('a drained partition may stand still for ever', async () => {
