@@ -36,7 +36,7 @@ export function createKeys(prefix: string) {
      * `seen` = `<fence>:<position>`: while the fence is that, everything before the position was read and nothing is missing.
      */
     owner: (topic: string, partition: number) => key(`cdc:fence:owner:${topic}-${partition}`),
-    /** Hash, one per pipeline: `spec`, `generation:<topic>`, `truncate:<table>`. */
+    /** Hash, one per pipeline: `spec`, `generation:<topic>`. */
     pipeline: key('cdc:fence:pipeline'),
     /** String: who this prefix belongs to. */
     identity: key('cdc:fence:identity'),
