@@ -19,11 +19,15 @@ export function createClient({ brokers, clientId }: KafkaOptions): Kafka {
   });
 }
 
+/** The driver calls these not retriable, since the same request will not pass; joining the group anew does. */
+const lostMembership = new Set<unknown>(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS']);
+
 /** By the driver's own word: what it calls not retriable will not pass by itself. */
 export function translateKafkaError(error: unknown): PipelineError {
   const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (root instanceof PipelineError) return root;
   const text = root instanceof Error ? root.message : String(root);
-  if (root instanceof Error && 'retriable' in root && root.retriable === false) return new PipelineError('kafka_refused', `Kafka refused: ${text}`, { cause: error });
+  const isFinal = root instanceof Error && 'retriable' in root && root.retriable === false && !('type' in root && lostMembership.has(root.type));
+  if (isFinal) return new PipelineError('kafka_refused', `Kafka refused: ${text}`, { cause: error });
   return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, { cause: error });
 }
