@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
 import { PipelineError } from '../domain/errors.ts';
+import { partitionName } from '../domain/topics.ts';
 
 export interface WatchdogOptions {
   /** Next offset of each partition that should move, by `<topic>-<partition>`. */
@@ -40,7 +41,7 @@ export async function watchProgress({ consumer, admin, topics, stallMs, blocked,
 /** Null while Kafka is away: not a stall, the client waits for it by itself. */
 async function readEnds(admin: WatchdogOptions['admin'], topics: string[]): Promise<Map<string, bigint> | null> {
   try {
-    const bounds = await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [`${topic}-${partition}`, high] as const)));
+    const bounds = await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => [partitionName({ topic, partition }), high] as const)));
     return new Map(bounds.flat());
   } catch (error) {
     if (error instanceof PipelineError && error.action === 'retry') return null;

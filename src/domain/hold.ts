@@ -21,9 +21,6 @@ export function parseHold(text: string | null): Hold | null {
   }
 }
 
-/** Field of `keys.held` for one partition. */
-export const heldField = (topic: string, partition: number): string => `${topic}-${partition}`;
-
 /** `xmin:xmax:xip,…`, the text of PostgreSQL's pg_snapshot → a hold. */
 export function parseSnapshot(token: string, text: string): Hold {
   const [xmin, xmax, xip] = text.split(':');

@@ -2,6 +2,8 @@
  * Every Redis key is built here (the public contract: docs/redis-keys.md).
  * Names are logical; `createKeys(prefix)` puts the pipeline's prefix before each.
  */
+import { partitionName } from './topics.ts';
+
 export type Keys = ReturnType<typeof createKeys>;
 
 /** Logical name of a row: `order` + `17` → `order:17`. */
@@ -30,12 +32,12 @@ export function createKeys(prefix: string) {
     heartbeat: key('cdc:heartbeat'),
     changes: (table: string) => key(`cdc:changes:${table}`),
     /** The fence: last applied offset + 1. */
-    offset: (topic: string, partition: number) => key(`cdc:offset:${topic}-${partition}`),
+    offset: (topic: string, partition: number) => key(`cdc:offset:${partitionName({ topic, partition })}`),
     /**
      * Hash per partition: `epoch` of its owner, `last` = fingerprint of the record before the fence, `ts_ms` = Kafka's time of it,
      * `seen` = `<fence>:<position>`: while the fence is that, everything before the position was read and nothing is missing.
      */
-    owner: (topic: string, partition: number) => key(`cdc:fence:owner:${topic}-${partition}`),
+    owner: (topic: string, partition: number) => key(`cdc:fence:owner:${partitionName({ topic, partition })}`),
     /** Hash, one per pipeline: `spec`, `generation:<topic>`. */
     pipeline: key('cdc:fence:pipeline'),
     /** String: who this prefix belongs to. */

@@ -6,8 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
-import { heldField, parseHold, parseSnapshot } from '../domain/hold.ts';
+import { parseHold, parseSnapshot } from '../domain/hold.ts';
 import type { Keys } from '../domain/keys.ts';
+import { partitionName } from '../domain/topics.ts';
 import { isoMicros } from './compare.ts';
 
 export interface PartitionEnd {
@@ -41,11 +42,11 @@ export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs 
   /** Each partition has applied all before its end, or stands still for `token`. */
   const haveReached = async (ends: PartitionEnd[], token: string | null): Promise<boolean> => {
     const lag = await readLag();
-    const drained = new Set(lag.filter(({ events }) => events === 0).map(({ topic, partition }) => heldField(topic, partition)));
+    const drained = new Set(lag.filter(({ events }) => events === 0).map(partitionName));
     const held = token === null ? {} : await redis.hash(keys.held);
     const fences = await redis.strings(ends.map(({ topic, partition }) => keys.offset(topic, partition)));
     return ends.every(({ topic, partition, high }, at) => {
-      const field = heldField(topic, partition);
+      const field = partitionName({ topic, partition });
       return held[field] === token || drained.has(field) || BigInt(fences[at] ?? 0) >= high;
     });
   };
