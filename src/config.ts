@@ -26,6 +26,8 @@ const identifier = (fallback: string) =>
     .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'a lower-case SQL identifier')
     .default(fallback);
 
+export const consumersMax = 16;
+
 /** One entry per setting. Durations and sizes carry their unit last in the name. */
 export const settings = {
   SLUICE_DATA_DIR: z.string().min(1).default('.sluice').describe('Folder that holds all data, logs and generated secrets'),
@@ -58,10 +60,19 @@ export const settings = {
   TOPIC_PREFIX: z.string().regex(/^[A-Za-z0-9_-]+$/).default('ecommerce').describe('First part of every change topic'),
   TOPIC_PARTITIONS: count(4, 1, 256).describe('Partitions of each change topic; must not change under a running pipeline'),
   TOPIC_RETENTION_HOURS: count(168).describe('How long Kafka keeps changes, hours; applied when the topics are made (first start)'),
+  EVENT_BYTES_MAX: count(16 * 1024 * 1024, 1024 * 1024, 128 * 1024 * 1024).describe(
+    'Largest change event that may travel, bytes; an update carries its row twice (before and after). A larger one stops the connector',
+  ),
   CDC_BATCH_ROWS_MAX: count(1000, 1, 2000).describe('Most events one commit may hold'),
   CDC_BATCH_BYTES_MAX: count(8 * 1024 * 1024, 64 * 1024).describe('Most event bytes one commit may hold (one larger event is a batch of its own)'),
   CDC_CHANGES_MAX: count(100, 0, 1000).describe('Entries kept in each cdc:changes:<table> stream'),
   KAFKA_SESSION_TIMEOUT_MS: count(10_000, 6_000, 300_000).describe('A silent consumer loses its partitions after this, milliseconds'),
+  KAFKA_INSTANCE_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,200}$/, 'up to 200 letters, digits, dots, dashes or underscores')
+    .optional()
+    .describe('Name of this consumer process in its group, no two alike: one that returns under it within KAFKA_SESSION_TIMEOUT_MS goes on, the others do not stop; the stack names its own'),
+  SLUICE_CDC_CONSUMERS: count(1, 1, consumersMax).describe('CDC consumer processes the stack runs; they share the partitions'),
   WATCHDOG_STALL_MS: count(60_000, 5_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
   HEARTBEAT_INTERVAL_MS: count(5_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
   HEARTBEAT_CHECK_SECONDS: count(30, 10).describe('Interval of the pipelineHeartbeat workflow, seconds'),
@@ -182,6 +193,8 @@ export const access = {
   reader: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_reader', password: requireSecret(loaded, 'SLUICE_READER_PASSWORD') }),
   /** PostgreSQL, rows of the shop only. */
   writer: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_writer', password: requireSecret(loaded, 'SLUICE_WRITER_PASSWORD') }),
+  /** PostgreSQL, signals to the connector and its slot only. */
+  replication: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_replication', password: requireSecret(loaded, 'SLUICE_REPLICATION_PASSWORD') }),
   /** Redis, the pipeline's keys only. */
   replica: (loaded: Settings) => ({ host, port: loaded.REDIS_PORT, user: 'sluice-consumer', password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
   brokers: (loaded: Settings): string[] => [`${host}:${loaded.KAFKA_PORT}`],

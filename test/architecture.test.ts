@@ -46,13 +46,15 @@ const mayImport: Record<string, string[]> = {
   workflows: [],
   telemetry: [],
   adapters: ['domain'],
-  activities: ['adapters', 'domain', 'telemetry'],
-  consumers: ['adapters', 'domain', 'telemetry'],
+  replica: ['adapters', 'domain'],
+  activities: ['adapters', 'domain', 'replica', 'telemetry'],
+  consumers: ['adapters', 'domain', 'replica', 'telemetry'],
   generator: ['adapters', 'domain', 'telemetry'],
-  verify: ['adapters', 'domain', 'consumers/lag.ts'],
-  stack: ['adapters', 'domain', 'config.ts', 'consumers/lag.ts'],
-  cli: ['adapters', 'domain', 'config.ts', 'consumers/lag.ts', 'stack', 'verify'],
-  main: ['activities', 'adapters', 'cli', 'config.ts', 'consumers', 'domain', 'generator', 'stack', 'telemetry', 'verify'],
+  dlq: ['adapters', 'domain', 'replica', 'telemetry/failpoint.ts'],
+  verify: ['adapters', 'domain', 'replica/lag.ts'],
+  stack: ['adapters', 'domain', 'config.ts', 'replica', 'telemetry'],
+  cli: ['adapters', 'config.ts', 'dlq', 'domain', 'replica', 'stack', 'telemetry/failpoint.ts', 'verify'],
+  main: ['activities', 'adapters', 'cli', 'config.ts', 'consumers', 'domain', 'generator', 'replica', 'stack', 'telemetry', 'verify'],
 };
 /** It imports nothing, so everyone may name a workflow. */
 const openToAll = 'src/workflows/contract.ts';

@@ -103,5 +103,12 @@ export function aChange(spec: ChangeSpec = {}): SourceRecord {
   return aRecord({ offset, key: `{"id":${String(id)}}`, value: text });
 }
 
+/** What Debezium writes for a TRUNCATE: no key, no images. */
+export function aTruncate(table: string, offset: bigint | number, lsn: number): SourceRecord {
+  const value = aChange({ table, op: 'c', after: anOrder(), offset, lsn }).value!.toString();
+  const envelope = { ...(JSON.parse(value) as object), before: null, after: null, op: 't' };
+  return aRecord({ offset, key: null, value: JSON.stringify(envelope) });
+}
+
 /** The record Debezium writes after a delete. */
 export const aTombstone = (id: number, offset: bigint | number = 0): SourceRecord => aRecord({ offset, key: `{"id":${id}}`, value: null });

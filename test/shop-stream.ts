@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import type { SourceRecord } from '../src/domain/change-event.ts';
 import type { Row } from '../src/domain/columns.ts';
-import { aChange, aCustomer, anOrder, anOrderItem, aProduct, aRecord, aTombstone } from './builders.ts';
+import { aChange, aCustomer, anOrder, anOrderItem, aProduct, aRecord, aTombstone, aTruncate } from './builders.ts';
 
 export const tableNames = ['customers', 'products', 'orders', 'order_items'] as const;
 type TableName = (typeof tableNames)[number];
@@ -16,24 +16,25 @@ export interface History {
   log: Map<string, SourceRecord[]>;
   /** Final rows by table and id. */
   rows: Map<TableName, Map<number, Row>>;
-  /** Events by table: `c u d r dead`. */
+  /** Events by table: `c u d r t dead`. */
   events: Map<string, Record<string, number>>;
 }
 
 interface Step {
   table: TableName;
   id: number;
-  action: 'put' | 'delete' | 'move' | 'reread' | 'garbage';
+  action: 'put' | 'delete' | 'move' | 'reread' | 'garbage' | 'truncate';
   newId: number;
   gap: number;
   row: { state: string | null; cents: number; status: string | null; customer: number | null; product: number | null; quantity: number; date: string | null };
 }
 
-const step: fc.Arbitrary<Step> = fc.record({
+const actions = ['put', 'put', 'put', 'put', 'delete', 'move', 'reread', 'garbage'] as const;
+const step = (allowed: readonly Step['action'][]): fc.Arbitrary<Step> => fc.record({
   table: fc.constantFrom(...tableNames),
   id: fc.integer({ min: 1, max: 6 }),
   newId: fc.integer({ min: 1, max: 6 }),
-  action: fc.constantFrom('put', 'put', 'put', 'put', 'delete', 'move', 'reread', 'garbage'),
+  action: fc.constantFrom(...allowed),
   gap: fc.integer({ min: 1, max: 3 }),
   row: fc.record({
     state: fc.constantFrom('TX', 'NY', null),
@@ -62,20 +63,26 @@ function makeRow({ table, row }: Step, id: number): Row {
 }
 
 /** Histories of up to `max` steps over four tables and two partitions each. */
-export const history = (max: number): fc.Arbitrary<History> => fc.array(step, { maxLength: max }).map(build);
+export const history = (max: number): fc.Arbitrary<History> => fc.array(step(actions), { maxLength: max }).map(build);
+/** The same with now and then a TRUNCATE, in whichever partition. */
+export const truncatedHistory = (max: number): fc.Arbitrary<History> => fc.array(step([...actions, 'truncate']), { maxLength: max }).map(build);
 
 function build(steps: Step[]): History {
   const log = new Map<string, SourceRecord[]>();
   const rows = new Map(tableNames.map((name) => [name, new Map<number, Row>()]));
-  const events = new Map<string, Record<string, number>>(tableNames.map((name) => [name, { c: 0, u: 0, d: 0, r: 0, dead: 0 }]));
+  const events = new Map<string, Record<string, number>>(tableNames.map((name) => [name, { c: 0, u: 0, d: 0, r: 0, t: 0, dead: 0 }]));
   for (const tableName of tableNames) for (let p = 0; p < partitionCount; p += 1) log.set(`${tableName}-${p}`, []);
   const append = (one: Step, id: number, record: (offset: bigint) => SourceRecord): void => {
     const partition = log.get(`${one.table}-${id % partitionCount}`)!;
     partition.push(record((partition.at(-1)?.offset ?? -1n) + BigInt(one.gap)));
   };
+  // LSNs run backwards now and then, as they do across concurrent transactions, but never across a TRUNCATE.
+  let era = 1;
+  let written = 0;
+  const nextLsn = (): number => era * 10_000 + (((written += 1) * 7919) % 10_000);
   const emit = (one: Step, op: 'c' | 'u' | 'd' | 'r', before: Row | null, after: Row | null): void => {
     const id = Number((after ?? before)!['id']);
-    append(one, id, (offset) => aChange({ table: one.table, op, before, after, offset }));
+    append(one, id, (offset) => aChange({ table: one.table, op, before, after, offset, lsn: nextLsn() }));
     if (op === 'd') append(one, id, (offset) => aTombstone(id, offset));
     events.get(one.table)![op]! += 1;
     const live = rows.get(one.table)!;
@@ -88,6 +95,10 @@ function build(steps: Step[]): History {
     if (one.action === 'garbage') {
       append(one, one.id, (offset) => aRecord({ offset, key: `{"id":${one.id}}`, value: '{"not":"an envelope"}' }));
       events.get(one.table)!['dead']! += 1;
+    } else if (one.action === 'truncate') {
+      append(one, one.id, (offset) => aTruncate(one.table, offset, (era += 1) * 10_000 - 1));
+      events.get(one.table)!['t']! += 1;
+      live.clear();
     } else if (one.action === 'put' || !before) emit(one, before ? 'u' : 'c', before, makeRow(one, one.id));
     else if (one.action === 'delete') emit(one, 'd', before, null);
     else if (one.action === 'reread') emit(one, 'r', null, before);
@@ -155,7 +166,7 @@ export function expectedReplica({ rows, events }: History): Expected {
 }
 
 /** Events of a history, the way `cdc:stats:total` counts them: what could not be read has no operation. */
-export const totalEvents = ({ events }: History): number => [...events.values()].reduce((sum, { c = 0, u = 0, d = 0, r = 0 }) => sum + c + u + d + r, 0);
+export const totalEvents = ({ events }: History): number => [...events.values()].reduce((sum, { c = 0, u = 0, d = 0, r = 0, t = 0 }) => sum + c + u + d + r + t, 0);
 
 /** One delivery: which partition, how many records it re-reads from before the fence, how many it takes, and what happens to it. */
 export interface Delivery {

@@ -96,6 +96,7 @@ export async function startStack(extra: Record<string, string> = {}): Promise<Te
   const up = await runSluice(place.env, ['up']);
   if (up.code !== 0) {
     await runSluice(place.env, ['reset', '--yes']);
+    rmSync(place.dir, { recursive: true, force: true });
     throw new Error(`sluice up ended with ${up.code}:\n${up.stdout}${up.stderr}`);
   }
   return attach(place, true);

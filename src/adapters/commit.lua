@@ -1,21 +1,22 @@
--- One commit: check the fence, check every target, then write everything. Refusing leaves nothing changed.
+-- One commit: see that everything is as it was when the writes were computed, then write. Refusing leaves nothing changed.
 -- Redis does not roll a script back, so all that can fail comes first: types are read before the first write,
 -- and counters, the only writes that can overflow, are taken back when one of them refuses.
--- Arguments and keys are two streams read in step by the code below; src/consumers/commit.ts writes them.
+-- Arguments and keys are two streams read in step by the code below; src/replica/commit.ts writes them.
 local nextKey, nextArg = 0, 0
 local function key() nextKey = nextKey + 1 return KEYS[nextKey] end
 local function arg() nextArg = nextArg + 1 return ARGV[nextArg] end
 local function number() return tonumber(arg()) end
 
--- The fence: stored offset, owner epoch, and the pipeline's guards must be what the batch was computed from.
-local offsetKey, ownerKey, pipelineKey = key(), key(), key()
-local expectedOffset, epoch = arg(), arg()
-local offset = redis.call('GET', offsetKey) or ''
-local owner = redis.call('HGET', ownerKey, 'epoch') or '0'
-if offset ~= expectedOffset or owner ~= epoch then return { 'fence', offset, owner } end
+-- The fence and whatever else must not have changed. Absent is the empty text.
 for _ = 1, number() do
-  local field, expected = arg(), arg()
-  if (redis.call('HGET', pipelineKey, field) or '') ~= expected then return { 'guard', field } end
+  local hash, field, expected = key(), arg(), arg()
+  local found = redis.call('HGET', hash, field) or ''
+  if found ~= expected then return { 'stale', hash, found } end
+end
+for _ = 1, number() do
+  local name, expected = key(), arg()
+  local found = redis.call('GET', name) or ''
+  if found ~= expected then return { 'stale', name, found } end
 end
 
 -- Types of the targets that are neither counters (they are tried below) nor plain strings (SET takes any key).
@@ -62,13 +63,10 @@ for _ = 1, number() do -- MSET in slices: a call takes at most 1,000 arguments
   end
   redis.call('MSET', unpack(slice))
 end
-for _ = 1, number() do -- a parked key holds what was last applied to it; without a row an earlier value knows better
-  local parked, applied = key(), arg()
-  if applied == '-1' then redis.call('SET', parked, applied, 'NX') else redis.call('SET', parked, applied) end
-end
-for _ = 1, number() do -- a deleted row; a parked key remembers the delete's offset
-  redis.call('DEL', key())
-  redis.call('SET', key(), arg(), 'XX')
+for _ = 1, number() do -- DEL in slices
+  local slice = {}
+  for i = 1, number() do slice[i] = key() end
+  redis.call('DEL', unpack(slice))
 end
 for _ = 1, number() do
   local zset = key()
@@ -88,6 +86,5 @@ for _ = 1, number() do
     redis.call('XADD', stream, 'MAXLEN', cap, '*', 'op', arg(), 'key', arg(), 'offset', arg(), 'lsn', arg(), 'columns', arg())
   end
 end
-redis.call('SET', offsetKey, arg())
-redis.call('HSET', ownerKey, 'last', arg(), 'ts_ms', arg())
+for _ = 1, number() do redis.call('HSET', key(), arg(), arg()) end
 return { 'ok' }

@@ -3,10 +3,15 @@ import { z } from 'zod';
 import { PipelineError } from '../domain/errors.ts';
 
 const statusSchema = z.object({
-  connector: z.object({ state: z.string() }),
+  connector: z.object({ state: z.string(), trace: z.string().optional() }),
   tasks: z.array(z.object({ id: z.number(), state: z.string(), trace: z.string().optional() })),
 });
 
+/** Debezium's LSNs: numbers, exact below 2^53. */
+const lsn = z.number().nullish();
+const offsetsSchema = z.object({ offsets: z.array(z.object({ offset: z.object({ lsn, lsn_proc: lsn, lsn_commit: lsn }).nullable() })) });
+
+export type SourceOffset = NonNullable<z.infer<typeof offsetsSchema>['offsets'][number]['offset']>;
 export type ConnectorStatus = z.infer<typeof statusSchema>;
 export type ConnectClient = ReturnType<typeof createConnectClient>;
 
@@ -52,7 +57,16 @@ export function createConnectClient(baseUrl: string) {
     /** Null when no such connector is registered. Right after a start UNASSIGNED is normal. */
     connectorStatus: async (name: string): Promise<ConnectorStatus | null> =>
       statusSchema.nullable().parse(await ask('GET', `/connectors/${name}/status`)),
-    restartFailed: (name: string) => ask('POST', `/connectors/${name}/restart?includeTasks=true&onlyFailed=true`),
+    /** Restarts connector and tasks, or those of them that have failed. */
+    restart: (name: string, onlyFailed: boolean) => ask('POST', `/connectors/${name}/restart?includeTasks=true&onlyFailed=${onlyFailed}`),
+    /** Ends the tasks and keeps the connector; it is STOPPED a moment later. Safe to repeat. */
+    stop: (name: string) => ask('PUT', `/connectors/${name}/stop`),
+    resume: (name: string) => ask('PUT', `/connectors/${name}/resume`),
+    /** What the connector remembers of its place in the source; empty before its first record. */
+    sourceOffsets: async (name: string): Promise<SourceOffset[]> =>
+      offsetsSchema.parse((await ask('GET', `/connectors/${name}/offsets`)) ?? { offsets: [] }).offsets.flatMap(({ offset }) => (offset === null ? [] : [offset])),
+    /** Forgets them. Only a stopped connector's may be. */
+    deleteSourceOffsets: (name: string) => ask('DELETE', `/connectors/${name}/offsets`),
   };
 }
 

@@ -1,6 +1,9 @@
 /** Topics, offsets and the identity of a Kafka cluster. With kafka-consumer.ts and kafka-producer.ts the only importer of kafkajs. */
+import kafkajs from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
+
+const { ConfigResourceTypes, ConfigSource } = kafkajs;
 
 export interface TopicSpec {
   topic: string;
@@ -60,12 +63,28 @@ export function createKafkaAdmin(options: KafkaOptions) {
           }
         }
       }),
+    /** Sets one setting of existing topics. Kafka replaces all of a topic's settings at once, so the others are sent along. */
+    setTopicConfig: (topics: string[], name: string, value: string) =>
+      run(async () => {
+        const type = ConfigResourceTypes.TOPIC;
+        const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: topics.map((topic) => ({ type, name: topic })) });
+        const changed = resources.flatMap(({ resourceName, configEntries }) => {
+          const own = configEntries.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
+          if (own.some((entry) => entry.configName === name && entry.configValue === value)) return [];
+          const kept = own.filter((entry) => entry.configName !== name).map((entry) => ({ name: entry.configName, value: entry.configValue }));
+          return [{ type, name: resourceName, configEntries: [...kept, { name, value }] }];
+        });
+        if (changed.length > 0) await admin.alterConfigs({ validateOnly: false, resources: changed });
+      }),
     offsets: (topic: string): Promise<PartitionBounds[]> =>
       run(async () =>
         (await admin.fetchTopicOffsets(topic))
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .sort((a, b) => a.partition - b.partition),
       ),
+    /** Removes what stands before `offset`. Safe to repeat. */
+    deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
+      run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     close: () => admin.disconnect(),
   };
 }

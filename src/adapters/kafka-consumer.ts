@@ -5,8 +5,10 @@
  */
 import type { Batch, Consumer, EachBatchPayload } from 'kafkajs';
 import type { SourceRecord } from '../domain/change-event.ts';
+import { replayHeaders } from '../domain/replay.ts';
 import { partitionName, type PartitionRef } from '../domain/topics.ts';
-import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
+import { createClient, headerTexts, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
+import { staticMember } from './kafka-static-member.ts';
 
 export interface PartitionStart extends PartitionRef {
   offset: bigint;
@@ -19,6 +21,8 @@ export interface RecordBatch extends PartitionRef {
 
 export interface ConsumerOptions extends KafkaOptions {
   group: string;
+  /** Makes this a static member: who returns under it within the session timeout has its partitions back, nobody else stops. */
+  instanceId?: string;
   topics: string[];
   sessionTimeoutMs: number;
   /** Batches of different partitions in work at once. */
@@ -37,6 +41,10 @@ export interface ConsumerHandlers {
   crashed: (error: Error) => void;
 }
 
+/** How soon a member learns that the group assigns anew: until the last one knows, all stand still. */
+const heartbeatMs = 500;
+/** What one fetch brings at most, and how long the broker may wait for something to bring. */
+export const fetchOptions = { maxWaitTimeInMs: 250, maxBytesPerPartition: 2 * 1024 * 1024, maxBytes: 16 * 1024 * 1024, readUncommitted: false };
 const hintIntervalMs = 1000;
 const keepAliveMs = 1000;
 
@@ -59,12 +67,10 @@ export class KafkaConsumer {
       groupId: options.group,
       sessionTimeout: options.sessionTimeoutMs,
       rebalanceTimeout: options.sessionTimeoutMs,
-      heartbeatInterval: Math.floor(options.sessionTimeoutMs / 4),
-      maxWaitTimeInMs: 250,
-      maxBytesPerPartition: 2 * 1024 * 1024,
-      maxBytes: 16 * 1024 * 1024,
+      heartbeatInterval: heartbeatMs,
+      ...(options.instanceId === undefined ? {} : { partitionAssigners: [staticMember(options.instanceId)] }),
+      ...fetchOptions,
       allowAutoTopicCreation: false,
-      readUncommitted: false,
       retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },
     });
     const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = this.#consumer.events;
@@ -173,6 +179,7 @@ const toRecord = (message: Batch['messages'][number]): SourceRecord => ({
   timestampMs: message.timestamp,
   key: message.key,
   value: message.value,
+  ...(message.headers?.[replayHeaders.of] !== undefined && { headers: headerTexts(message.headers) }),
 });
 
 /** The offset the fetch asked for; kafkajs keeps it on the batch but not in its types. */

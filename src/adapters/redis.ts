@@ -24,7 +24,7 @@ export interface RedisOptions {
 
 export type RedisStore = ReturnType<typeof connectRedis>;
 
-const commitScript = readFileSync(new URL('./commit.lua', import.meta.url), 'utf8');
+const readScript = (name: string): string => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 
 /** Connection states and replies of one Redis; every method is one round trip unless it says otherwise. */
 export function connectRedis(options: RedisOptions) {
@@ -38,7 +38,8 @@ export function connectRedis(options: RedisOptions) {
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), 3000),
     lazyConnect: false,
   });
-  redis.defineCommand('commitBatch', { lua: commitScript });
+  redis.defineCommand('commitBatch', { lua: readScript('commit') });
+  redis.defineCommand('tellStatus', { lua: readScript('status') });
   redis.on('ready', () => options.onConnection?.('up'));
   redis.on('close', () => options.onConnection?.('down'));
   redis.on('error', () => undefined); // each failed command rejects on its own; `close` tells of the connection
@@ -90,7 +91,9 @@ export function connectRedis(options: RedisOptions) {
     },
     /** The commit script (commit.lua): all keys, then all arguments. */
     commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
-      guard(() => (redis as unknown as CommitCommand).commitBatch(keys.length, ...keys, ...args)),
+      guard(() => (redis as unknown as Scripts).commitBatch(keys.length, ...keys, ...args)),
+    /** The status script (status.lua). */
+    tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
     close: async () => {
       redis.disconnect();
     },
@@ -103,8 +106,9 @@ function fieldMap(flat: string[]): Record<string, string> {
   return map;
 }
 
-interface CommitCommand {
+interface Scripts {
   commitBatch(keyCount: number, ...keysAndArgs: (string | number)[]): Promise<unknown>;
+  tellStatus(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
 }
 
 async function transaction<T>(redis: Redis, queue: (multi: ReturnType<Redis['multi']>) => void): Promise<T[]> {

@@ -1,11 +1,11 @@
 /** `sluice reset`: stops the stack and removes its data, logs and passwords. Fetched programs are kept. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { loadSettings, secretsFile } from '../config.ts';
 import { removeReadablePlace } from '../stack/postgres-files.ts';
 import { layoutOf, projectRoot } from '../stack/project.ts';
 import { stopStack } from '../stack/stop-stack.ts';
+import { confirm } from './confirm.ts';
 
 export function registerReset(program: Command): void {
   program
@@ -14,7 +14,7 @@ export function registerReset(program: Command): void {
     .option('--yes', 'do not ask')
     .action(async ({ yes }: { yes?: true }) => {
       const { SLUICE_DATA_DIR: dataDir } = loadSettings(undefined, projectRoot);
-      if (!yes && process.stdin.isTTY && !(await confirm(dataDir))) {
+      if (!yes && process.stdin.isTTY && !(await confirm(`Stop the stack and remove all its data in ${dataDir}?`))) {
         console.log('Nothing was changed.');
         return;
       }
@@ -23,13 +23,6 @@ export function registerReset(program: Command): void {
       removeData(dataDir);
       console.log(`Removed the data in ${dataDir}.`);
     });
-}
-
-async function confirm(dataDir: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`Stop the stack and remove all its data in ${dataDir}? [y/N] `);
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 /** Only what the stack made: SLUICE_DATA_DIR may be a folder with other things in it. */

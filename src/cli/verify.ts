@@ -1,18 +1,23 @@
-/** `sluice verify [--json]`: exit code 1 on any difference between PostgreSQL and Redis. */
+/**
+ * `sluice verify [--json]`: exit code 1 when Redis is not equal to PostgreSQL. The result alone is on stdout.
+ * Interrupted, it ends at once, and lets the consumers go should it hold them.
+ */
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { access, loadSettings, type Settings } from '../config.ts';
-import { readLag } from '../consumers/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tableTopic } from '../domain/topics.ts';
+import { readLag } from '../replica/lag.ts';
 import { projectRoot } from '../stack/project.ts';
-import type { PipelineDeps } from '../verify/pipeline.ts';
+import { releaseHold, type PipelineDeps } from '../verify/pipeline.ts';
 import { formatReport } from '../verify/report.ts';
 import { sourceTables } from '../verify/source.ts';
 import { verify } from '../verify/verify.ts';
-
+import { createProgressLine } from './progress-line.ts';
 
 export function registerVerify(program: Command): void {
   program
@@ -20,29 +25,45 @@ export function registerVerify(program: Command): void {
     .description('Compare every row, set and counter in Redis with PostgreSQL')
     .option('--json', 'as one JSON object')
     .action(async ({ json }: { json?: true }) => {
-      const { deps, close } = connectVerify(loadSettings(undefined, projectRoot));
+      const stop = new AbortController();
+      const { deps, close } = connectVerify(loadSettings(undefined, projectRoot), stop.signal);
+      const line = createProgressLine();
+      endOnSignals(stop, async () => {
+        line.clear();
+        await releaseHold(deps);
+      });
       try {
-        const report = await verify(deps, tellProgress);
-        tellProgress('');
+        const report = await verify(deps, ({ step, done, total, share }) => line.show(share, `${step}: ${Math.floor(done)} of ${Math.floor(total)}`));
+        line.clear();
         console.log(json ? JSON.stringify(report, null, 2) : formatReport(report));
         if (!report.ok) process.exitCode = 1;
       } finally {
+        line.clear();
         await close();
       }
     });
 }
 
-/** On a terminal only: one line that is written over. */
-function tellProgress(step: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${step && `comparing ${step}`}`);
+const releaseMsMax = 2_000;
+
+/** The exit code a shell expects of a program that a signal has ended. What reads on meanwhile ends with the process. */
+function endOnSignals(stop: AbortController, tidy: () => Promise<void>): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      stop.abort(new Error(`ended by ${signal}`));
+      const end = (): never => process.exit(128 + constants.signals[signal]);
+      setTimeout(end, releaseMsMax);
+      tidy().then(end, end);
+    });
+  }
 }
 
 /** What verify needs of a running stack. It writes nothing but the hold: to PostgreSQL it is the reader, to Redis a consumer. */
-function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => Promise<void> } {
+function connectVerify(settings: Settings, signal: AbortSignal): { deps: PipelineDeps; close: () => Promise<void> } {
   const name = 'sluice-verify';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const topics = sourceTables.map(({ table }) => tableTopic(settings.TOPIC_PREFIX, table));
-  const db = connectPostgres({ ...access.reader(settings), name, max: 2 });
+  const db = connectPostgres({ ...access.reader(settings), name, max: 4 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
   const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: name });
   return {
@@ -53,6 +74,8 @@ function connectVerify(settings: Settings): { deps: PipelineDeps; close: () => P
       readEnds: async () => (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((end) => ({ topic, ...end }))))).flat(),
       readLag: () => readLag({ admin, redis, keys, topics }),
       patienceMs: 2 * settings.HEARTBEAT_INTERVAL_MS + 5_000,
+      holder: randomUUID(),
+      signal,
     },
     close: async () => {
       await Promise.allSettled([db.close(), redis.close(), admin.close()]);

@@ -1,13 +1,17 @@
 /**
  * Taking ownership of partitions: raise the owner epoch first, then read the fence.
- * Invariant: after the raise no earlier owner can commit, so what is read next cannot change under us.
+ * Invariant: after the raise no earlier owner can commit, so what is read next cannot change under us. A gap in the topic is
+ * told, as a condition that makes the table be read again, before the fence moves over it.
  */
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import { decideStart } from '../domain/start-position.ts';
-import type { PartitionRef } from '../domain/topics.ts';
+import { partitionName, type PartitionRef } from '../domain/topics.ts';
+import { decodeReply, encodeCommit, expectFence, type Commit, type Fence } from '../replica/commit.ts';
+import type { ReplicaStatus } from '../replica/status.ts';
+import { changeTogether, nextGeneration } from '../replica/table-state.ts';
 import type { Claim } from './processor.ts';
 
 export interface PipelineIdentity {
@@ -29,6 +33,9 @@ export interface ClaimContext {
   /** Names what the contributions mean; stored once, compared at every commit. */
   spec: string;
   identity: PipelineIdentity;
+  status: ReplicaStatus;
+  /** Table whose changes a topic carries; null when losing some of its records loses nothing (heartbeats). */
+  tableOf: (topic: string) => string | null;
 }
 
 /** Claims the key prefix for this pipeline. Throws PipelineError `identity_mismatch` or `spec_changed` when it is another's. */
@@ -59,34 +66,52 @@ export async function claimPartitions(context: ClaimContext, refs: PartitionRef[
   const epochs = await Promise.all(refs.map(({ topic, partition }) => redis.increment(keys.owner(topic, partition), 'epoch')));
   const topics = [...new Set(refs.map(({ topic }) => topic))];
   const bounds = new Map(await Promise.all(topics.map(async (topic) => [topic, await admin.offsets(topic)] as const)));
+  const recounted = new Map(await Promise.all(topics.map(async (topic) => [topic, await countPartitions(context, topic, bounds.get(topic)!.length)] as const)));
   return Promise.all(
     refs.map((ref, i) => {
       const log = bounds.get(ref.topic)?.find(({ partition }) => partition === ref.partition);
-      if (!log) throw new PipelineError('topic_cut', `Partition ${ref.partition} of ${ref.topic} is gone`);
-      return readFence(context, ref, epochs[i]!, log);
+      if (!log) throw new PipelineError('partition_lost', `${partitionName(ref)} is gone`);
+      const halt = recounted.get(ref.topic) ?? null;
+      return halt === null ? claimFence(context, ref, epochs[i]!, log) : { ref, halt };
     }),
   );
 }
 
-async function readFence({ redis, keys, spec }: ClaimContext, ref: PartitionRef, epoch: number, log: { low: bigint; high: bigint }): Promise<ClaimResult> {
-  const [[stored = null], owner, pipeline] = await Promise.all([
-    redis.strings([keys.offset(ref.topic, ref.partition)]),
-    redis.hash(keys.owner(ref.topic, ref.partition)),
-    redis.hash(keys.pipeline),
-  ]);
-  const offset = stored === null ? null : BigInt(stored);
-  const start = decideStart({ offset, fingerprint: owner['last'] ?? null, seen: owner['seen'] ?? null }, log);
-  if ('halt' in start) return { ref, halt: start.halt };
-  const generation = pipeline[`generation:${ref.topic}`] ?? '';
-  return {
-    start: start.offset,
-    claim: {
-      ...ref,
-      epoch,
-      offset,
-      guards: { spec, [`generation:${ref.topic}`]: generation },
-      generation: Number(generation || 0),
-      expect: start.expect,
-    },
+/** Why nothing of the topic may be read: keys stand in other partitions than they did. Null when the count is what it was. */
+async function countPartitions({ redis, keys }: ClaimContext, topic: string, count: number): Promise<string | null> {
+  const stored = await redis.claimField(keys.pipeline, `partitions:${topic}`, String(count));
+  if (stored === String(count)) return null;
+  return `${topic} has ${count} partitions, the replica was made from ${stored}: keys have changed partitions. Re-create the topic with ${stored} (TOPIC_PARTITIONS), or reset`;
+}
+
+async function claimFence(context: ClaimContext, ref: PartitionRef, epoch: number, log: { low: bigint; high: bigint }): Promise<ClaimResult> {
+  const { redis, keys, spec } = context;
+  const [[stored = null], owner] = await Promise.all([redis.strings([keys.offset(ref.topic, ref.partition)]), redis.hash(keys.owner(ref.topic, ref.partition))]);
+  const claim: Claim = { ...ref, epoch, spec, offset: stored === null ? null : BigInt(stored), expect: null };
+  const start = decideStart({ offset: claim.offset, fingerprint: owner['last'] || null, seen: owner['seen'] ?? null }, log);
+  if ('gap' in start) return startOver(context, claim, start.offset, start.gap);
+  return { claim: { ...claim, expect: start.expect }, start: start.offset };
+}
+
+/**
+ * Puts the fence to `offset`, the log's start, under a raised generation, and tells that the table must be read again.
+ * The condition comes first: who dies after it has it set once more, who died before it would have lost it.
+ */
+export async function startOver(context: ClaimContext, fence: Fence, offset: bigint, why: string): Promise<ClaimResult> {
+  const { redis, keys, status, tableOf } = context;
+  const { topic, partition } = fence;
+  const moved: Commit = {
+    expect: expectFence(keys, fence),
+    strings: [[keys.offset(topic, partition), String(offset)]],
+    fields: [[keys.owner(topic, partition), 'last', '']],
   };
+  const table = tableOf(topic);
+  if (table === null) {
+    const script = encodeCommit(keys, moved);
+    decodeReply(await redis.commit(script.keys, script.args));
+  } else {
+    await status.set(table, 'rebuilding', 'cut', `${partitionName(fence)}: ${why}`);
+    await changeTogether(redis, keys, table, nextGeneration, moved);
+  }
+  return { claim: { ...fence, offset, expect: null }, start: offset }; // if another owner came first, the first commit is refused
 }

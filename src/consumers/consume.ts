@@ -4,18 +4,20 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
+import type { RedisPresence } from './redis-presence.ts';
 import { Session, type RunLoopOptions } from './run-loop.ts';
 import { watchProgress } from './watchdog.ts';
 
 export interface ConsumeOptions extends RunLoopOptions {
   stallMs: number;
-  /** True while Redis is away: then standing still is right. */
-  blocked: () => boolean;
-  /** Tells `back` whenever Redis was away and is there again: it may have forgotten what it had acknowledged. */
-  redisEvents: EventTarget;
+  /** While Redis is away, standing still is right; when it is back, every fence is in doubt. */
+  presence: Pick<RedisPresence, 'away' | 'events'>;
 }
 
-const backoffMs = { first: 500, max: 10_000 };
+/** The driver has its own growing pauses within a session: a long one here would only delay the return. */
+const backoffMs = { first: 250, max: 2000 };
+/** A session that held this long was no failed attempt. */
+const heldMs = 30_000;
 const stopMs = 10_000;
 const stallsMax = 3;
 
@@ -32,10 +34,9 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
     const outcome = await runSession(options, stopped);
     if (outcome === 'stopped') return;
     if (outcome instanceof PipelineError && outcome.action !== 'retry') throw outcome;
-    if (performance.now() - startedMs > 10 * stallMs) {
-      waitMs = backoffMs.first;
-      stalls = 0;
-    }
+    const lastedMs = performance.now() - startedMs;
+    if (lastedMs > heldMs) waitMs = backoffMs.first;
+    if (lastedMs > 10 * stallMs) stalls = 0;
     if (typeof outcome === 'string') {
       stalls += 1;
       log.error({ partition: outcome, stallMs, stalls }, 'consumer stood still; making a new one');
@@ -50,16 +51,16 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
 
 /** One session from start to stop: why it ended, or the partition at which it stood still. */
 async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>): Promise<Error | string> {
-  const { claim, processor, stallMs, blocked, redisEvents } = options;
+  const { claim, processor, stallMs, presence } = options;
   const over = new AbortController();
   const session = new Session(options);
-  redisEvents.addEventListener('back', () => session.reclaimAll(), { signal: over.signal });
+  presence.events.addEventListener('back', () => session.reclaimAll(), { signal: over.signal });
   session.start(over.signal);
-  const watched = watchProgress({ consumer: session, admin: claim.admin, topics: processor.topics, stallMs, blocked, signal: over.signal });
+  const watched = watchProgress({ consumer: session, admin: claim.admin, topics: processor.topics, stallMs, blocked: () => presence.away, signal: over.signal });
   const outcome = await Promise.race([session.ended, watched, stopped]).finally(() => over.abort());
-  const late = delay(stopMs, 'late', { ref: false });
-  if ((await Promise.race([session.consumer.stop(), late])) === 'late') {
-    throw new PipelineError('consumer_stuck', `The consumer did not stop within ${stopMs} ms: a new process is needed`);
-  }
+  const ended = session.consumer.stop();
+  while ((await Promise.race([ended, delay(stopMs, 'late', { ref: false })])) === 'late') {
+    if (!presence.away) throw new PipelineError('consumer_stuck', `The consumer did not stop within ${stopMs} ms: a new process is needed`);
+  } // a batch that waits for Redis ends when Redis is back
   return outcome;
 }

@@ -4,30 +4,33 @@
  */
 import type { KafkaProducer, OutgoingRecord } from '../adapters/kafka-producer.ts';
 import type { Rejected, SourceRecord } from '../domain/change-event.ts';
+import { formatDeadLetter } from '../domain/dead-letter.ts';
 import type { PartitionRef } from '../domain/topics.ts';
 
-function toDeadLetter(ref: PartitionRef, record: SourceRecord, rejected: Rejected): OutgoingRecord {
-  return {
-    key: record.key,
-    value: record.value,
-    headers: {
-      reason: rejected.reason,
-      detail: rejected.detail,
-      'origin-topic': ref.topic,
-      'origin-partition': String(ref.partition),
-      'origin-offset': String(record.offset),
-    },
-  };
+export interface RejectedRecord {
+  record: SourceRecord;
+  rejected: Rejected;
+  /** Of the table, as the rejection was decided. */
+  generation: number;
 }
 
-export type DeadLetterSink = (ref: PartitionRef, letters: { record: SourceRecord; rejected: Rejected }[]) => Promise<void>;
+/** A replay that came back is a letter about the record it repeats. */
+function toDeadLetter({ topic, partition }: PartitionRef, { record, rejected, generation }: RejectedRecord, at: string): OutgoingRecord {
+  const { reason, detail, offset, replay } = rejected;
+  const origin = { topic, partition, offset, generation: replay?.generation ?? generation };
+  return { key: record.key, value: record.value, headers: formatDeadLetter({ kind: 'letter', origin, reason, detail, at, attemptOffset: record.offset }) };
+}
+
+export type DeadLetterSink = (ref: PartitionRef, letters: RejectedRecord[]) => Promise<void>;
 
 /** Writes to `topic` and tells the log each reason and origin, never the content. */
 export function createDeadLetterSink(producer: KafkaProducer, topic: string, warn: (fields: object, message: string) => void): DeadLetterSink {
-  return async (ref, letters) => {
+  return async ({ topic: originTopic, partition }, letters) => {
+    const ref = { topic: originTopic, partition };
+    const at = new Date().toISOString();
     await producer.send(
       topic,
-      letters.map(({ record, rejected }) => toDeadLetter(ref, record, rejected)),
+      letters.map((letter) => toDeadLetter(ref, letter, at)),
     );
     for (const { rejected } of letters) {
       warn({ ...ref, offset: String(rejected.offset), reason: rejected.reason, detail: rejected.detail }, 'dead letter');

@@ -9,17 +9,15 @@ import { PipelineError } from '../domain/errors.ts';
 import { partitionName, type PartitionRef } from '../domain/topics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { splitBatch, type BatchLimits } from './batch-limits.ts';
-import { claimPartitions, type ClaimContext } from './claim.ts';
+import { claimPartitions, startOver, type ClaimContext } from './claim.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { Applied, Claim, Processor } from './processor.ts';
-import type { ReplicaStatus } from './status.ts';
 
 export interface RunLoopOptions {
   consumer: ConsumerOptions;
   claim: ClaimContext;
   processor: Processor;
   limits: BatchLimits;
-  status: ReplicaStatus;
   log: Logger;
   /** Called whenever the assigned partitions are claimed. */
   ready: () => void;
@@ -27,6 +25,7 @@ export interface RunLoopOptions {
 
 const holdPollMs = 50;
 const seenIntervalMs = 200;
+const fenceEveryRounds = 5;
 
 export class Session {
   readonly consumer: KafkaConsumer;
@@ -58,12 +57,13 @@ export class Session {
 
   /** Where each assigned partition stands; 0 while it waits for its claim, left out while it stands still on purpose. */
   get positions(): ReadonlyMap<string, bigint> {
-    const names = this.consumer.assigned.map(partitionName).filter((name) => !this.#parked.has(name));
+    const { standing } = this.#options.processor;
+    const names = this.consumer.assigned.map(partitionName).filter((name) => !this.#parked.has(name) && !standing.has(name));
     return new Map(names.map((name) => [name, this.consumer.positions.get(name) ?? 0n]));
   }
 
   async #claim(refs: PartitionRef[], isCurrent: () => boolean): Promise<PartitionStart[]> {
-    const { claim: context, status, log, ready } = this.#options;
+    const { claim: context, log, ready } = this.#options;
     const results = await claimPartitions(context, refs, isCurrent);
     if (!isCurrent()) return [];
     const halted = results.flatMap((result) => ('halt' in result ? [result] : []));
@@ -71,8 +71,8 @@ export class Session {
     for (const { claim } of claimed) {
       this.#claims.set(partitionName(claim), claim);
       this.#parked.delete(partitionName(claim));
+      await context.status.clear(toldAs(context, claim), 'halted', partitionName(claim));
     }
-    await status.running(claimed.map(({ claim }) => claim));
     for (const { ref, halt } of halted) await this.#halt(ref, halt);
     log.info({ partitions: claimed.length, halted: halted.length }, 'partitions claimed');
     ready();
@@ -83,7 +83,8 @@ export class Session {
     this.#options.log.error({ topic: ref.topic, partition: ref.partition, why }, 'partition halted');
     this.#claims.delete(partitionName(ref));
     this.#parked.add(partitionName(ref));
-    await this.#options.status.halted(ref, why).catch(this.#end); // a halt that nobody can see is worse than a new session
+    const { claim } = this.#options;
+    await claim.status.set(toldAs(claim, ref), 'halted', partitionName(ref), why).catch(this.#end); // a halt that nobody can see is worse than a new session
   }
 
   /** What time heals is thrown on, the client tries again; anything else stops this partition only. */
@@ -101,7 +102,13 @@ export class Session {
   async #process(batch: RecordBatch): Promise<boolean> {
     const claim = this.#claims.get(partitionName(batch));
     if (!claim) return false;
-    for (const part of splitBatch(unapplied(claim, batch.records), this.#options.limits)) {
+    const records = unapplied(claim, batch.records);
+    if (records === null) {
+      this.consumer.pause([batch]);
+      void this.#startOver(claim).catch(this.#end);
+      return false;
+    }
+    for (const part of splitBatch(records, this.#options.limits)) {
       const outcome = await this.#options.processor.apply(claim, part);
       if (outcome.result === 'applied') continue;
       if (outcome.result === 'refused') this.#refused(claim, outcome);
@@ -111,16 +118,24 @@ export class Session {
     return true;
   }
 
-  #refused(claim: Claim, { epoch, offset, cause }: Extract<Applied, { result: 'refused' }>): void {
-    const { topic, partition } = claim;
-    this.#options.log.warn(
-      { topic, partition, cause, epoch: claim.epoch, storedEpoch: epoch, fence: String(claim.offset), storedFence: String(offset) },
-      'commit refused',
-    );
+  /** The record before the fence is not the one that was applied: the claim that follows starts at the log's beginning. */
+  async #startOver(claim: Claim): Promise<void> {
+    const { claim: context, log } = this.#options;
+    const { topic, partition, offset } = claim;
+    const why = `the record before the fence (offset ${(offset ?? 0n) - 1n}) is not the one that was applied: the topic was re-created or cut`;
+    log.error({ topic, partition, why }, 'reading the topic anew');
+    const low = (await context.admin.offsets(topic)).find((one) => one.partition === partition)?.low ?? 0n;
+    await startOver(context, claim, low, why);
+    this.consumer.reclaim([claim]);
+  }
+
+  #refused(claim: Claim, { cause, stored }: Extract<Applied, { result: 'refused' }>): void {
+    const { topic, partition, epoch } = claim;
+    this.#options.log.warn({ topic, partition, cause, epoch, fence: String(claim.offset), stored }, 'commit refused');
     if (this.#claims.get(partitionName(claim)) !== claim) return; // claimed anew meanwhile: this batch is a ghost
     this.consumer.pause([claim]);
-    // A larger epoch is another owner's: join the group anew to learn who owns what. Otherwise Redis went back or a guard moved.
-    if (epoch > claim.epoch) this.#end(new PipelineError('partition_lost', `${partitionName(claim)} was claimed by another consumer`));
+    // A larger epoch is another owner's: join the group anew to learn who owns what. Otherwise Redis went back or the fence was moved.
+    if (cause === 'epoch' && Number(stored) > epoch) this.#end(new PipelineError('partition_lost', `${partitionName(claim)} was claimed by another consumer`));
     else this.reclaimAll();
   }
 
@@ -132,7 +147,7 @@ export class Session {
 
   /** Stands still, off the read path, until verify lets go; then reads on from the fence. */
   #hold(claim: Claim, token: string): void {
-    const { status } = this.#options;
+    const { status } = this.#options.claim;
     const wait = async (): Promise<void> => {
       await status.held(claim, token);
       while ((await status.holdToken()) === token) await delay(holdPollMs);
@@ -145,10 +160,10 @@ export class Session {
     wait().catch(this.#end);
   }
 
-  /** Tells how far each partition is read past its fence, where only transaction markers are. */
+  /** Tells how far each partition is read past its fence, where only transaction markers are; sees a fence that was moved. */
   async #tellSeen(signal: AbortSignal): Promise<void> {
-    const { status } = this.#options;
-    while (!signal.aborted) {
+    const { status } = this.#options.claim;
+    for (let round = 1; !signal.aborted; round += 1) {
       for (const [name, claim] of this.#claims) {
         const position = this.consumer.positions.get(name);
         if (position === undefined || claim.offset === null || position <= claim.offset) continue;
@@ -157,23 +172,38 @@ export class Session {
         await status.seen(claim, claim.offset, position);
         this.#told.set(name, told);
       }
+      if (round % fenceEveryRounds === 0) await this.#lookAtFences();
       await delay(seenIntervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
+
+  /** A partition with work learns at its next commit that its fence was moved (a rebuild); one that is drained learns it here. */
+  async #lookAtFences(): Promise<void> {
+    const { redis, keys } = this.#options.claim;
+    const claims = [...this.#claims.values()];
+    const before = claims.map(({ offset }) => offset);
+    const stored = await redis.strings(claims.map(({ topic, partition }) => keys.offset(topic, partition)));
+    const moved = claims.filter((claim, i) => {
+      const fence = stored[i] ? BigInt(stored[i]) : null;
+      return this.#claims.get(partitionName(claim)) === claim && fence !== before[i] && fence !== claim.offset;
+    });
+    if (moved.length > 0) this.reclaimAll();
+  }
 }
+
+/** Under which name a partition's state is told. */
+const toldAs = ({ tableOf }: ClaimContext, { topic }: PartitionRef): string => tableOf(topic) ?? 'heartbeat';
 
 /**
  * Records past the fence. At the first delivery after a claim the record before the fence must come first and be the one
- * that was applied; throws PipelineError `topic_cut` otherwise.
+ * that was applied; null when it is not.
  */
-function unapplied(claim: Claim, records: SourceRecord[]): SourceRecord[] {
+function unapplied(claim: Claim, records: SourceRecord[]): SourceRecord[] | null {
   const { offset, expect } = claim;
   if (offset === null) return records;
   if (expect !== null) {
     const first = records[0]!;
-    if (first.offset !== offset - 1n || fingerprint(first) !== expect) {
-      throw new PipelineError('topic_cut', `the record before the fence (offset ${offset - 1n}) is not the one that was applied: the topic was re-created or cut`);
-    }
+    if (first.offset !== offset - 1n || fingerprint(first) !== expect) return null;
     claim.expect = null;
   }
   return records.filter((record) => record.offset >= offset);

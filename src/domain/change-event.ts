@@ -3,9 +3,11 @@
  * Pure and total: any bytes give an answer, nothing throws.
  */
 import { fitsInt64 } from './amount.ts';
-import { ColumnError, convertColumn, unavailableValue, type ColumnValue, type Row } from './columns.ts';
+import { ColumnError, convertColumn, type ColumnValue, type Row } from './columns.ts';
 import { parseJson } from './json.ts';
+import { parseReplay, type Replay } from './replay.ts';
 import type { Contributions, Table } from './tables/table.ts';
+import { isUnavailable } from './unavailable.ts';
 
 /** A Kafka record as the adapter hands it over. `offset` is the record's place in its partition. */
 export interface SourceRecord {
@@ -14,6 +16,8 @@ export interface SourceRecord {
   timestampMs: string;
   key: Buffer | null;
   value: Buffer | null;
+  /** Only on a record that was written back from a dead letter. */
+  headers?: Record<string, string>;
 }
 
 /** create, update, delete, snapshot read; `t` is TRUNCATE. */
@@ -23,16 +27,32 @@ export type Operation = RowOperation | 't';
 /** A row change. `image` is null after a delete. LSN and commit time are provenance, never order. */
 export interface RowChange {
   kind: 'change';
+  /** Of the record; on a replay, of the record that it repeats. */
   offset: bigint;
+  replay?: Replay;
   op: RowOperation;
   id: string;
   image: Row | null;
   contributions: Contributions;
+  /** Columns whose value was not sent (TOAST), null in `image`; then `contributions` are not known yet. */
+  unavailable: string[];
+  /** Whether the image has a column that the table does not. */
+  foreign: boolean;
   /** Columns whose value differs between before and after; empty unless `op` is u. */
   changed: string[];
   lsn: string;
   commitMs: number;
   /** 32-bit transaction id; null on snapshot reads. */
+  txId: number | null;
+}
+
+/** All rows of the table are gone. It has no key, may stand in any partition, and has no order against the other partitions. */
+export interface Truncate {
+  kind: 'truncate';
+  offset: bigint;
+  op: 't';
+  lsn: string;
+  commitMs: number;
   txId: number | null;
 }
 
@@ -45,25 +65,30 @@ export interface Tombstone {
 /** Can never be applied. `op` is null when the envelope could not be read, `id` when not even the key could be. */
 export interface Rejected {
   kind: 'rejected';
+  /** Of the record; on a replay, of the record that it repeats. */
   offset: bigint;
+  replay?: Replay;
   op: Operation | null;
   reason: RejectReason;
   detail: string;
   id: string | null;
 }
 
-export type RejectReason = 'malformed_json' | 'malformed_key' | 'malformed_envelope' | 'bad_column' | 'number_range' | 'unsupported_operation' | 'sum_range';
-export type TableEvent = RowChange | Tombstone | Rejected;
+export type RejectReason = 'malformed_json' | 'malformed_key' | 'malformed_envelope' | 'bad_column' | 'number_range' | 'unsupported_operation' | 'sum_range' | 'unavailable_value';
+export type TableEvent = RowChange | Truncate | Tombstone | Rejected;
 
 const nothing: Contributions = { counters: [], members: [] };
+const noColumns: string[] = [];
 
 /** Decodes a record of `table`'s topic. */
 export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent {
-  const { offset } = record;
   const id = decodeKey(record.key);
-  const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({ kind: 'rejected', offset, op, reason, detail, id });
+  const replay = parseReplay(record.headers, record.offset);
+  const origin = replay === null || replay === 'malformed' ? { offset: record.offset } : { offset: replay.of, replay };
+  const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({ kind: 'rejected', ...origin, op, reason, detail, id });
 
-  if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset };
+  if (replay === 'malformed') return rejected('malformed_envelope', 'its replay headers name no earlier record');
+  if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset: record.offset };
   let envelope: unknown;
   try {
     envelope = parseJson(record.value.toString('utf8'));
@@ -72,26 +97,27 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
   }
   if (!isObject(envelope) || !isObject(envelope['source'])) return rejected('malformed_envelope', 'not a Debezium change envelope');
   const { op, source, before, after } = envelope;
-  if (op === 't') return rejected('unsupported_operation', 'TRUNCATE', op);
-  if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r') return rejected('unsupported_operation', 'unknown op');
-  if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}', op);
+  if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r' && op !== 't') return rejected('unsupported_operation', 'unknown op');
   if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
-  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
-
   const provenance = decodeSource(source);
   if (provenance === null) return rejected('malformed_envelope', 'source has no readable position', op);
+  if (op === 't') return replay ? rejected('unsupported_operation', 'a TRUNCATE cannot be replayed', op) : { kind: 'truncate', offset: record.offset, op, ...provenance };
+  if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}', op);
+  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
 
   try {
-    const image = op === 'd' ? null : decodeRow(table, id, after as Record<string, unknown>);
-    const contributions = image === null ? nothing : table.contributions(image);
+    const { image, unavailable, foreign } = op === 'd' ? noImage : decodeRow(table, id, after as Record<string, unknown>);
+    const contributions = image === null || unavailable.length > 0 ? nothing : table.contributions(image);
     if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64', op);
     return {
       kind: 'change',
-      offset,
+      ...origin,
       op,
       id,
       image,
       contributions,
+      unavailable,
+      foreign,
       changed: op === 'u' ? changedColumns(before, after) : [],
       ...provenance,
     };
@@ -117,7 +143,8 @@ export function decodeHeartbeat(record: SourceRecord): { txId: number | null; js
   }
 }
 
-function decodeKey(key: Buffer | null): string | null {
+/** The primary key as decimal text; null when it is not {"id": integer}. */
+export function decodeKey(key: Buffer | null): string | null {
   if (key === null) return null;
   try {
     const parsed = parseJson(key.toString('utf8'));
@@ -128,18 +155,32 @@ function decodeKey(key: Buffer | null): string | null {
   }
 }
 
-function decodeRow(table: Table, id: string, after: Record<string, unknown>): Row {
+interface DecodedRow {
+  image: Row | null;
+  unavailable: string[];
+  foreign: boolean;
+}
+
+const noImage: DecodedRow = { image: null, unavailable: noColumns, foreign: false };
+
+function decodeRow(table: Table, id: string, after: Record<string, unknown>): DecodedRow {
   const row: Row = {};
+  let unavailable = noColumns;
+  let foreign = false;
   for (const name in after) {
+    const value = after[name];
     const type = Object.hasOwn(table.columns, name) ? table.columns[name] : undefined;
-    if (after[name] === unavailableValue) throw new ColumnError(`column ${name} was not sent: an unchanged large value`);
-    if (type) row[name] = convertColumn(name, type, after[name]);
+    if (isUnavailable(value)) {
+      unavailable = [...unavailable, name];
+      row[name] = null;
+    } else if (type) row[name] = convertColumn(name, type, value);
     else if (name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
-    else row[name] = after[name] as ColumnValue;
+    else row[name] = value as ColumnValue;
+    foreign ||= type === undefined;
   }
   for (const name in table.columns) if (row[name] === undefined) throw new ColumnError(`column ${name} is missing`);
   if (String(row['id']) !== id) throw new ColumnError('column id is not the record key');
-  return row;
+  return { image: row, unavailable, foreign };
 }
 
 function changedColumns(before: unknown, after: unknown): string[] {

@@ -4,7 +4,8 @@
  */
 import type { Amount } from './amount.ts';
 
-export type ColumnType = 'integer' | 'text' | 'money' | 'timestamp';
+/** `any` is a type the engine does not interpret: the value passes as Debezium writes it. */
+export type ColumnType = 'integer' | 'text' | 'money' | 'timestamp' | 'any';
 export type ColumnValue = string | number | bigint | boolean | null | object;
 export type Row = Record<string, ColumnValue>;
 
@@ -21,12 +22,22 @@ const years = { first: -4713, last: 294_276 };
 const timestampShape = /^([+-]?\d{4,9})(-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z$/;
 const moneyShape = /^(-?)(\d+)(?:\.(\d+))?$/;
 
+/** Debezium's names and PostgreSQL's own → PostgreSQL's. */
+const specialAmounts: Record<string, string> = {
+  NAN: 'NaN',
+  POSITIVE_INFINITY: 'Infinity',
+  INFINITY: 'Infinity',
+  NEGATIVE_INFINITY: '-Infinity',
+  '-INFINITY': '-Infinity',
+};
+
 const converters: Record<ColumnType, (value: unknown) => ColumnValue> = {
   integer: (value) => (Number.isInteger(value) || typeof value === 'bigint' ? (value as number | bigint) : reject('an integer')),
   text: (value) => (typeof value === 'string' ? value : reject('text')),
   money: (value) => {
     if (typeof value !== 'string') return reject('a decimal string');
-    if (value.toUpperCase() === 'NAN') return 'NaN';
+    const special = specialAmounts[value.toUpperCase()];
+    if (special !== undefined) return special;
     return moneyShape.test(value) ? value : reject('a decimal string');
   },
   timestamp: (value) => {
@@ -36,6 +47,7 @@ const converters: Record<ColumnType, (value: unknown) => ColumnValue> = {
     if (year < years.first) return '-infinity';
     return Number.isNaN(parseMs(value)) ? reject('an ISO-8601 timestamp ending in Z') : value;
   },
+  any: (value) => value as ColumnValue,
 };
 
 function reject(wanted: string): never {
@@ -52,21 +64,51 @@ export function convertColumn(name: string, type: ColumnType, value: unknown): C
   }
 }
 
-/** Minor units of a money column; NULL and NaN add nothing. Throws ColumnError below a cent: it would not be exact. */
+/*
+ * What contributions read. Each throws ColumnError where the column is gone or has become something else: then the row cannot
+ * be counted exactly.
+ */
+
+/** Minor units of a money column; NULL and NaN add nothing. Nothing below a cent and nothing infinite can be counted. */
 export function cents(row: Row, column: string): Amount {
-  const value = row[column];
+  const value = present(row, column);
   if (value === null || value === 'NaN') return 0;
-  const [, sign, whole, fraction = ''] = moneyShape.exec(String(value)) ?? reject('a decimal string');
+  const [, sign, whole, fraction = ''] = (typeof value === 'string' && moneyShape.exec(value)) || notCountable(column, 'a finite decimal');
   if (/[1-9]/.test(fraction.slice(2))) throw new ColumnError(`column ${column} has parts of a cent`);
   const digits = `${sign}${whole}${fraction.slice(0, 2).padEnd(2, '0')}`;
   const amount = Number(digits);
   return Number.isSafeInteger(amount) ? amount + 0 : BigInt(digits);
 }
 
+/** A quantity or a reference to another row. */
+export function integer(row: Row, column: string): Amount | null {
+  const value = present(row, column);
+  return value === null || Number.isInteger(value) || typeof value === 'bigint' ? (value as Amount | null) : notCountable(column, 'an integer');
+}
+
 /** Whole milliseconds since 1970 (rounded down); null where there is no finite moment. */
 export function epochMs(row: Row, column: string): number | null {
-  const ms = parseMs(String(row[column]));
-  return Number.isNaN(ms) ? null : ms;
+  const value = present(row, column);
+  if (value === null || value === 'infinity' || value === '-infinity') return null;
+  const ms = typeof value === 'string' ? parseMs(value) : Number.NaN;
+  return Number.isNaN(ms) ? notCountable(column, 'a timestamp') : ms;
+}
+
+/** A nullable text used as a counter field. */
+export function label(row: Row, column: string): string {
+  const value = present(row, column);
+  if (value === null) return '(none)';
+  return typeof value === 'string' ? value : notCountable(column, 'text');
+}
+
+function present(row: Row, column: string): ColumnValue {
+  const value = row[column];
+  if (value === undefined) throw new ColumnError(`column ${column} is missing`);
+  return value;
+}
+
+function notCountable(column: string, wanted: string): never {
+  throw new ColumnError(`column ${column} is not ${wanted}`);
 }
 
 function parseMs(value: string): number {
@@ -78,6 +120,3 @@ function parseMs(value: string): number {
   const shifted = String(Number(year) - cycles * 400).padStart(4, '0');
   return Date.parse(`${shifted}${rest}${fraction.slice(0, 4)}Z`) + cycles * 146_097 * 86_400_000;
 }
-
-/** A nullable text used as a counter field. */
-export const label = (row: Row, column: string): string => (row[column] === null ? '(none)' : String(row[column]));

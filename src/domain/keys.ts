@@ -38,14 +38,18 @@ export function createKeys(prefix: string) {
      * `seen` = `<fence>:<position>`: while the fence is that, everything before the position was read and nothing is missing.
      */
     owner: (topic: string, partition: number) => key(`cdc:fence:owner:${partitionName({ topic, partition })}`),
-    /** Hash, one per pipeline: `spec`, `generation:<topic>`. */
+    /** Hash, one per pipeline: `spec`, `partitions:<topic>`. */
     pipeline: key('cdc:fence:pipeline'),
+    /** String (JSON): generation, truncate mark and sweeps of a table; part of every commit's fence. */
+    tableState: (table: string) => key(`cdc:fence:table:${table}`),
     /** String: who this prefix belongs to. */
     identity: key('cdc:fence:identity'),
     /** String with expiry: verify asks the consumers to stop before the first event outside its snapshot. */
     hold: key('cdc:fence:hold'),
-    /** Hash `<topic>-<partition>` → why it was halted. */
-    halts: key('cdc:fence:halts'),
+    /** Hash `<table> <state> <scope>` → why: what keeps a table from just running. */
+    conditions: key('cdc:fence:conditions'),
+    /** Hash `<table>` → the columns its rows were read with. */
+    columns: key('cdc:fence:columns'),
     /** Hash `<topic>-<partition>` → hold token: which partitions have stopped. */
     held: key('cdc:fence:held'),
     parked: (table: string, id: string) => key(`cdc:parked:${table}:${id}`),

@@ -1,6 +1,6 @@
 /**
- * Where a newly assigned partition starts, or why it must not. Pure.
- * Never jumps: a log that does not reach from the fence on means that the topic was re-created or cut.
+ * Where a newly assigned partition starts. Pure.
+ * Never jumps: a log that does not reach from the fence on was re-created or cut; then it starts over, and its table is read again.
  */
 export interface StoredFence {
   /** Last applied offset + 1; null when nothing was ever applied. */
@@ -14,17 +14,16 @@ export interface StoredFence {
 export type StartPosition =
   /** Read from `offset`; `expect` is the fingerprint the first record must have (it was applied already). */
   | { offset: bigint; expect: string | null }
-  | { halt: string };
+  /** Changes are missing: read from the log's start, and say why the table must be read again from the source. */
+  | { offset: bigint; gap: string };
 
 /** `low` is the first offset the log still holds, `high` the next to be written. */
 export function decideStart(fence: StoredFence, log: { low: bigint; high: bigint }): StartPosition {
-  if (fence.offset === null) {
-    if (log.low === 0n) return { offset: 0n, expect: null };
-    return { halt: `nothing was applied yet, but the topic starts at offset ${log.low}: its beginning is gone` };
-  }
-  if (fence.offset > log.high) return { halt: `the fence is ${fence.offset}, but the topic ends at ${log.high}: it was re-created or cut` };
+  const gap = (why: string): StartPosition => ({ offset: log.low, gap: why });
+  if (fence.offset === null) return log.low === 0n ? { offset: 0n, expect: null } : gap(`nothing was applied yet, but the topic starts at offset ${log.low}: its beginning is gone`);
+  if (fence.offset > log.high) return gap(`the fence is ${fence.offset}, but the topic ends at ${log.high}: it was re-created or cut`);
   const position = positionOf(fence.offset, fence.seen);
-  if (position < log.low) return { halt: `everything before ${position} was read, but the topic starts at ${log.low}: changes between were deleted unread` };
+  if (position < log.low) return gap(`everything before ${position} was read, but the topic starts at ${log.low}: changes between were deleted unread`);
   if (fence.offset <= log.low || fence.fingerprint === null) return { offset: fence.offset > log.low ? fence.offset : log.low, expect: null };
   return { offset: fence.offset - 1n, expect: fence.fingerprint };
 }

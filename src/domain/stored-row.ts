@@ -4,6 +4,7 @@
  */
 import type { Contributions } from './tables/table.ts';
 import type { RowChange } from './change-event.ts';
+import type { Row } from './columns.ts';
 import { parseJson, stringifyJson } from './json.ts';
 
 /** Where a row's last applied event stands. A re-created topic raises the generation before its re-snapshot. */
@@ -25,6 +26,10 @@ interface EngineMembers {
 
 export interface StoredRow {
   version: Version;
+  /** LSN of the last applied event, decimal text. */
+  lsn: string;
+  /** Its columns, and the engine's members among them. */
+  row: Row;
   contributions: Contributions;
 }
 
@@ -32,7 +37,7 @@ export interface StoredRow {
 export function parseStoredRow(text: string): StoredRow {
   const row = parseJson(text) as Partial<EngineMembers> | null;
   if (typeof row?._offset !== 'number' || !Array.isArray(row._c) || !Array.isArray(row._s)) throw new SyntaxError('not a row of this engine');
-  return { version: { generation: row._gen ?? 0, offset: BigInt(row._offset) }, contributions: { counters: row._c, members: row._s } };
+  return { version: { generation: row._gen ?? 0, offset: BigInt(row._offset) }, lsn: row._lsn ?? '0', row: row as Row, contributions: { counters: row._c, members: row._s } };
 }
 
 /** Text of the row after `change`: its columns, then the engine's members. */

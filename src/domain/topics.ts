@@ -5,6 +5,9 @@ const changeTopic = (prefix: string, schema: string, table: string): string => `
 export const tableTopic = (prefix: string, table: string): string => changeTopic(prefix, 'public', table);
 export const heartbeatTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'heartbeat');
 export const signalTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'signal');
+/** What Debezium tells of its snapshots. */
+export const notificationTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'notifications');
+
 export interface PartitionRef {
   topic: string;
   partition: number;

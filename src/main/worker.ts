@@ -1,12 +1,21 @@
 /** Composition root of the Temporal worker: workflows from the prebuilt bundle, activities over real adapters, schedules. */
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import { createHeartbeatActivities } from '../activities/heartbeat.ts';
+import { translateFailures } from '../activities/failure.ts';
+import { createRebuildActivities } from '../activities/rebuild.ts';
+import { createRebuildStatusActivities } from '../activities/rebuild-status.ts';
+import { createSnapshotActivities } from '../activities/snapshot.ts';
+import { createSuperviseActivities } from '../activities/supervise.ts';
+import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
-import { access } from '../config.ts';
+import { access, type Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
-import { heartbeatScheduleId, heartbeatWorkflowId, taskQueue } from '../workflows/contract.ts';
+import { tables } from '../domain/tables/registry.ts';
+import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
+import { connectClientOf, connectorName } from '../stack/connect.ts';
+import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 import { workflowBundlePath } from './workflow-bundle-path.ts';
@@ -29,20 +38,48 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
       note: 'the heartbeat row reaches Redis',
     }),
   );
-  const db = connectPostgres({ ...access.reader(settings), name: 'sluice-worker', max: 2 });
-  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-worker' });
+  await waitFor('Temporal', log, signal, () =>
+    client.startWorkflow({ id: supervisorWorkflowId, type: 'superviseConnector', taskQueue, args: [], note: 'keeps the connector running, has tables read again that must be' }),
+  );
+  const { activities, close } = createActivities(settings);
   const connection = await NativeConnection.connect({ address: temporal.address });
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
     taskQueue,
     workflowBundle: { codePath: workflowBundlePath },
-    activities: createHeartbeatActivities({ db, redis, keys: createKeys(settings.REDIS_KEY_PREFIX), patienceMs: 20_000 }),
+    activities,
     shutdownGraceTime: '2 seconds',
     maxCachedWorkflows: 100,
   });
   signal.addEventListener('abort', () => worker.shutdown(), { once: true });
   ready();
   await worker.run();
-  await Promise.all([client.close(), connection.close(), db.close(), redis.close()]);
+  await Promise.all([client.close(), connection.close(), close()]);
 });
+
+/** Everything that workflows may do, over one set of connections. A command to a Redis that is away fails and is tried again by Temporal. */
+function createActivities(settings: Settings): { activities: object; close: () => Promise<unknown> } {
+  const name = 'sluice-worker';
+  const keys = createKeys(settings.REDIS_KEY_PREFIX);
+  const topicPrefix = settings.TOPIC_PREFIX;
+  const kafka = { brokers: access.brokers(settings), clientId: name };
+  const db = connectPostgres({ ...access.reader(settings), name, max: 2 });
+  const source = connectPostgres({ ...access.replication(settings), name, max: 1 });
+  const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
+  const admin = createKafkaAdmin(kafka);
+  const shared = { redis, keys, admin, db, topicPrefix, connect: connectClientOf(settings), connector: connectorName };
+  const tableNames = tables.map((table) => table.name);
+  const topics = [...tableNames.map((table) => tableTopic(topicPrefix, table)), heartbeatTopic(topicPrefix), notificationTopic(topicPrefix)];
+  const silentMs = Math.max(30_000, 6 * settings.HEARTBEAT_INTERVAL_MS);
+  return {
+    activities: {
+      ...createHeartbeatActivities({ db, redis, keys, patienceMs: 20_000 }),
+      ...translateFailures(createRebuildActivities(shared)),
+      ...translateFailures(createRebuildStatusActivities(shared)),
+      ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
+      ...translateFailures(createSuperviseActivities({ ...shared, tables: tableNames, topics, silentMs })),
+    },
+    close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close()]),
+  };
+}

@@ -1,11 +1,13 @@
-/** Our own three processes. They are told every setting, read the secrets from the data folder, and end with their channel. */
+/** Our own processes. They are told every setting, read the secrets from the data folder, and end with their channel. */
 import { inheritedEnvironment, settingsEnvironment, type Settings } from '../config.ts';
 import { inProject, projectRoot } from './project.ts';
 import type { ServerSpec } from './server-spec.ts';
+import type { ConsumerName } from './state-file.ts';
 
-export type AppName = 'cdc-consumer' | 'worker' | 'generator';
-
-export function appProcess(name: AppName, settings: Settings): ServerSpec {
+/** A consumer is also told under which name it is a member of its group. */
+export function appProcess(name: ConsumerName | 'worker' | 'generator', settings: Settings): ServerSpec {
+  const isConsumer = name.startsWith('cdc-consumer');
+  const program = isConsumer ? 'cdc-consumer' : name;
   return {
     name,
     ports: [],
@@ -13,9 +15,9 @@ export function appProcess(name: AppName, settings: Settings): ServerSpec {
     ready: 'message',
     command: async () => ({
       file: process.execPath,
-      args: ['--enable-source-maps', inProject('dist/main', `${name}.js`)],
+      args: ['--enable-source-maps', inProject('dist/main', `${program}.js`)],
       cwd: projectRoot,
-      env: { ...inheritedEnvironment(), ...settingsEnvironment(settings) },
+      env: { ...inheritedEnvironment(), ...settingsEnvironment(settings), ...(isConsumer && { KAFKA_INSTANCE_ID: name }) },
     }),
   };
 }

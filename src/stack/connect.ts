@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
 import type { Settings } from '../config.ts';
+import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
 import { host, probePort } from './ports.ts';
 import { inProject, layoutOf } from './project.ts';
@@ -33,6 +34,7 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
         jars: tools.kafkaJars,
         args: [configFile],
+        heapMiBMax: eventSizes(settings).heapMiBMax,
         env: { SLUICE_REPLICATION_PASSWORD: settings.SLUICE_REPLICATION_PASSWORD.reveal() },
       });
     },
@@ -45,7 +47,8 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
 
 /** The connector as debezium/connector.json defines it, with this stack's ports and names filled in. */
 export function connectorConfig(settings: Settings): Record<string, string> {
-  const { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS } = settings;
-  const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS });
+  const { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX } = settings;
+  const values = { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX, PRODUCER_BUFFER_BYTES: eventSizes(settings).producerBufferBytes };
+  const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), values);
   return z.record(z.string(), z.string()).parse(JSON.parse(text));
 }

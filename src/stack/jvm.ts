@@ -5,7 +5,7 @@ import { inProject } from './project.ts';
 import { serverEnvironment, type Command } from './server-spec.ts';
 
 const flags = [
-  ['-Xms64m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:MaxMetaspaceSize=192m', '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true'],
+  ['-Xms64m', '-XX:+UseSerialGC', '-XX:MaxMetaspaceSize=192m', '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true'],
   // The optimising compiler waits for code that is really hot (ten times the defaults): a third less CPU for a start.
   ['-XX:Tier4InvocationThreshold=50000', '-XX:Tier4MinInvocationThreshold=6000'],
   ['-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000'],
@@ -15,15 +15,16 @@ export interface JvmProgram {
   mainClass: string;
   jars: string[];
   args: string[];
+  heapMiBMax: number;
   env?: Record<string, string>;
 }
 
-export function jvmCommand({ mainClass, jars, args, env = {} }: JvmProgram): Command {
+export function jvmCommand({ mainClass, jars, args, heapMiBMax, env = {} }: JvmProgram): Command {
   const inherited = inheritedEnvironment();
   const javaHome = inherited['JAVA_HOME'];
   return {
     file: javaHome ? join(javaHome, 'bin/java') : 'java',
-    args: [...flags, `-Dlog4j2.configurationFile=${inProject('stack/log4j2.properties')}`, '-cp', jars.join(':'), mainClass, ...args],
+    args: [...flags, `-Xmx${heapMiBMax}m`, `-Dlog4j2.configurationFile=${inProject('stack/log4j2.properties')}`, '-cp', jars.join(':'), mainClass, ...args],
     env: serverEnvironment(inherited, env),
   };
 }

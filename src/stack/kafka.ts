@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, type Settings } from '../config.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
-import { deadLetterTopic, groups, heartbeatTopic, signalTopic, tableTopic } from '../domain/topics.ts';
+import { deadLetterTopic, groups, heartbeatTopic, notificationTopic, signalTopic, tableTopic } from '../domain/topics.ts';
 import { tables } from '../domain/tables/registry.ts';
+import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
 import { findFreePort, probePort } from './ports.ts';
 import { inProject, layoutOf } from './project.ts';
@@ -14,20 +15,27 @@ import type { ServerSpec } from './server-spec.ts';
 import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
 
-const maxMessageBytes = 16 * 1024 * 1024;
+const messageSize = 'max.message.bytes';
 
 export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
   const { kafka: dir } = layoutOf(settings.SLUICE_DATA_DIR);
   const configFile = join(dir, 'kafka.properties');
   const storage = join(dir, 'storage');
-  const program = (mainClass: string, ...args: string[]) => jvmCommand({ mainClass, jars: tools.kafkaJars, args });
+  const { messageBytesMax, requestBytesMax, heapMiBMax } = eventSizes(settings);
+  const program = (mainClass: string, ...args: string[]) => jvmCommand({ mainClass, jars: tools.kafkaJars, args, heapMiBMax });
   return {
     name: 'kafka',
     ports: [settings.KAFKA_PORT],
     stopSignal: 'SIGTERM',
     command: async (signal) => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      const values = { KAFKA_PORT: settings.KAFKA_PORT, KAFKA_CONTROLLER_PORT: await findFreePort(), KAFKA_DATA_DIR: storage };
+      const values = {
+        KAFKA_PORT: settings.KAFKA_PORT,
+        KAFKA_CONTROLLER_PORT: await findFreePort(),
+        KAFKA_DATA_DIR: storage,
+        MESSAGE_BYTES_MAX: messageBytesMax,
+        REQUEST_BYTES_MAX: requestBytesMax,
+      };
       writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/kafka.properties'), 'utf8'), values));
       if (!existsSync(join(storage, 'meta.properties'))) {
         const { file, args, env } = program('kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', configFile);
@@ -47,18 +55,24 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
   };
 }
 
-/** Creates every topic before anyone reads or writes: kafkajs fails on a missing one, Connect would choose one partition. */
+/**
+ * Creates every topic before anyone reads or writes: kafkajs fails on a missing one, Connect would choose one partition.
+ * The size of an event may change with any start, so topics that are there take it over.
+ */
 export async function ensureTopics(settings: Settings): Promise<void> {
-  const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), 'max.message.bytes': String(maxMessageBytes) });
+  const { messageBytesMax } = eventSizes(settings);
+  const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), [messageSize]: String(messageBytesMax) });
   const config = kept(settings.TOPIC_RETENTION_HOURS * 3_600_000);
   const prefix = settings.TOPIC_PREFIX;
+  const specs = [
+    ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
+    ...[heartbeatTopic(prefix), signalTopic(prefix), notificationTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
+    { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
+  ];
   const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-topics' });
   try {
-    await admin.ensureTopics([
-      ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
-      ...[heartbeatTopic(prefix), signalTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
-      { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
-    ]);
+    await admin.ensureTopics(specs);
+    await admin.setTopicConfig(specs.map(({ topic }) => topic), messageSize, String(messageBytesMax));
   } finally {
     await admin.close();
   }

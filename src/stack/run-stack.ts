@@ -5,6 +5,7 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
+import { createHold } from '../telemetry/failpoint.ts';
 import { tryLock } from './lock.ts';
 import { requireFreePorts } from './ports.ts';
 import { createProgress, type Say } from './progress.ts';
@@ -38,7 +39,7 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
 
   await requireFreePorts(given);
   const settings = settleSecrets(given);
-  const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings));
+  const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), createHold(settings.SLUICE_FAILPOINT_DIR));
   const stop = stopOnSignals(supervisor, progress.say);
   let healthy = false;
   try {
@@ -48,7 +49,7 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
       progress.say('Healthy.');
       for (const [name, url] of Object.entries(urlsOf(settings))) print(`            ${name.padEnd(12)} ${url}`);
       onHealthy();
-      await watchStack(settings, stop, progress.say, showFigures ? progress.say : null);
+      await watchStack(settings, stop, showFigures ? progress.say : null);
     }
   } catch (error) {
     if (!stop.aborted) throw error;

@@ -1,5 +1,6 @@
 /** What the supervisor must know of a program to start it, see that it is ready, and stop it. */
-import type { ProcessName } from './state-file.ts';
+import { consumersMax } from '../config.ts';
+import { consumerNames, type ProcessName } from './state-file.ts';
 
 export interface Command {
   file: string;
@@ -26,7 +27,7 @@ export const readyBudgetMs = 120_000;
 
 /** Stop order: who writes first goes first. Within a stage all stop at once; after its budget a process is killed. */
 export const stopStages: { names: readonly ProcessName[]; budgetMs: number }[] = [
-  { names: ['generator', 'cdc-consumer', 'worker'], budgetMs: 4500 },
+  { names: ['generator', ...consumerNames(consumersMax), 'worker'], budgetMs: 4500 },
   { names: ['connect', 'temporal'], budgetMs: 4500 },
   { names: ['kafka', 'postgres', 'redis'], budgetMs: 5500 },
 ];

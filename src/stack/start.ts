@@ -17,6 +17,7 @@ import type { Progress } from './progress.ts';
 import { redisServer } from './redis.ts';
 import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
+import { consumerNames } from './state-file.ts';
 import { heartbeatMs } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 import { temporalServer } from './temporal.ts';
@@ -47,10 +48,12 @@ export async function startStack({ settings, supervisor, progress, signal }: Sta
   const schema = postgres.then(() => progress.step('Schema and roles', () => prepareDatabase(settings), describeMigrations));
   const topics = kafka.then(() => progress.step('Topics', () => ensureTopics(settings)));
   const connector = Promise.all([schema, topics, connect]).then(() => progress.step('Debezium connector', () => register(settings, signal)));
-  const consumer = Promise.all([schema, topics, redis]).then(() => up('CDC consumer', appProcess('cdc-consumer', settings)));
+  const consumers = consumerNames(settings.SLUICE_CDC_CONSUMERS).map((name, i) =>
+    Promise.all([schema, topics, redis]).then(() => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings))),
+  );
   const worker = Promise.all([temporal, redis]).then(() => up('Temporal worker', appProcess('worker', settings)));
   const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
-  await Promise.all([connector, consumer, worker, generator]);
+  await Promise.all([connector, ...consumers, worker, generator]);
   await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal));
   supervisor.markProven();
 }

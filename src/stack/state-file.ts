@@ -4,11 +4,17 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { consumersMax } from '../config.ts';
 import { errnoOf } from './errno.ts';
 
-/** In the order in which `status` shows them. */
-export const processNames = ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'worker', 'generator'] as const;
-export type ProcessName = (typeof processNames)[number];
+export type ConsumerName = 'cdc-consumer' | `cdc-consumer-${number}`;
+export type ProcessName = 'postgres' | 'kafka' | 'connect' | 'redis' | 'temporal' | ConsumerName | 'worker' | 'generator';
+
+/** cdc-consumer, cdc-consumer-2, … */
+export const consumerNames = (count: number): ConsumerName[] => Array.from({ length: count }, (_, i): ConsumerName => (i === 0 ? 'cdc-consumer' : `cdc-consumer-${i + 1}`));
+
+/** In the order in which `status` shows them; as many consumers as there may ever be. */
+export const processNames: readonly ProcessName[] = ['postgres', 'kafka', 'connect', 'redis', 'temporal', ...consumerNames(consumersMax), 'worker', 'generator'];
 
 const identity = z.object({ pid: z.number(), startTime: z.string() });
 const processState = z.enum(['starting', 'running', 'restarting', 'failed', 'stopped']);

@@ -6,14 +6,14 @@ import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis, type RedisStore } from '../adapters/redis.ts';
 import { access, type Settings } from '../config.ts';
-import { readLag, type PartitionLag } from '../consumers/lag.ts';
+import { readLag, type PartitionLag } from '../replica/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connect.ts';
 import { host } from './ports.ts';
 import { layoutOf } from './project.ts';
-import { isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
+import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 export interface StackStatus {
   healthy: boolean;
@@ -92,7 +92,10 @@ export const connectReplica = (settings: Settings, name: string): RedisStore =>
 
 /** What a start with these settings runs; a running stack is asked for its own list, whatever this shell has set. */
 export const expectedProcesses = (settings: Settings): ProcessName[] =>
-  processNames.filter((name) => name !== 'generator' || settings.SLUICE_GENERATOR === 'on');
+  processNames.filter((name) => {
+    if (name === 'generator') return settings.SLUICE_GENERATOR === 'on';
+    return !name.startsWith('cdc-consumer') || consumerNames(settings.SLUICE_CDC_CONSUMERS).some((one) => one === name);
+  });
 
 /** Without a live supervisor nothing is looked after: what still runs is called failed, the rest stopped. */
 function describe(record: ProcessRecord, supervised: boolean): StackStatus['processes'][number] {

@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
+import type { Hold } from '../telemetry/failpoint.ts';
 import type { Say } from './progress.ts';
 import { killGroup, lastLines } from './run-command.ts';
 import { readyBudgetMs, restartDelayMs, type ServerSpec } from './server-spec.ts';
@@ -22,6 +23,7 @@ export class SupervisedProcess {
   readonly #logFile: string;
   readonly #say: Say;
   readonly #onChange: () => void;
+  readonly #hold: Hold;
   readonly #stopping = new AbortController();
   #state: ProcessState = 'stopped';
   #restarts = 0;
@@ -30,11 +32,12 @@ export class SupervisedProcess {
   #launching: Promise<void> = Promise.resolve();
   #ended: Promise<string> = Promise.resolve('never started');
 
-  constructor(spec: ServerSpec, options: { logFile: string; say: Say; onChange: () => void }) {
+  constructor(spec: ServerSpec, options: { logFile: string; say: Say; onChange: () => void; hold?: Hold }) {
     this.spec = spec;
     this.#logFile = options.logFile;
     this.#say = options.say;
     this.#onChange = options.onChange;
+    this.#hold = options.hold ?? (async () => undefined);
   }
 
   get record(): ProcessRecord {
@@ -88,6 +91,7 @@ export class SupervisedProcess {
       this.#enter(attempt >= failedAfter ? 'failed' : 'restarting');
       this.#say(`${this.spec.name} ended (${how}): restarting in ${delayMs / 1000} s, log ${this.#logFile}`);
       await wait(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      await this.#hold(`start.${this.spec.name}`, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       this.#restarts += 1;
       await this.#restart();

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
+import type { Hold } from '../telemetry/failpoint.ts';
 import type { Say } from './progress.ts';
 import { layoutOf } from './project.ts';
 import { killGroup } from './run-command.ts';
@@ -14,8 +15,8 @@ import { SupervisedProcess } from './supervised-process.ts';
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
-/** `expected`: what will be started, so that status can name it from the first moment. */
-export function createSupervisor(dataDir: string, say: Say, expected: ProcessName[]) {
+/** `expected`: what will be started, so that status can name it from the first moment. `hold`: how a test keeps a server away. */
+export function createSupervisor(dataDir: string, say: Say, expected: ProcessName[], hold: Hold) {
   const layout = layoutOf(dataDir);
   const supervised = new Map<string, SupervisedProcess>();
   const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
@@ -41,7 +42,7 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
       if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
       const logFile = layout.logOf(spec.name);
       if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
-      const one = new SupervisedProcess(spec, { logFile, say, onChange: publish });
+      const one = new SupervisedProcess(spec, { logFile, say, onChange: publish, hold });
       supervised.set(spec.name, one);
       await one.start();
     },

@@ -1,33 +1,20 @@
-/**
- * Looks at the running stack every few seconds: a line of figures for whoever watches, and a failed connector started
- * again (Connect itself leaves a failed task alone for ever).
- */
+/** Looks at the running stack every few seconds: a line of figures for whoever watches. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Settings } from '../config.ts';
 import { createKeys, names } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
-import { connectClientOf, connectorName } from './connect.ts';
 import type { Say } from './progress.ts';
-import { restartDelayMs } from './server-spec.ts';
 import { connectReplica, createStatusReader, type StackStatus } from './status.ts';
 
 const intervalMs = 5000;
 
-/** Runs until `signal`. `showLine` is called with every line of figures. */
-export async function watchStack(settings: Settings, signal: AbortSignal, say: Say, showLine: Say | null): Promise<void> {
+/** Runs until `signal`. `showLine` is called with every line of figures; null when nobody looks. */
+export async function watchStack(settings: Settings, signal: AbortSignal, showLine: Say | null): Promise<void> {
   const readStatus = createStatusReader(settings);
-  let attempt = 0;
-  let notBefore = 0;
   while (!signal.aborted) {
-    const status = await readStatus();
-    if (showLine && !signal.aborted) showLine(await describeStatus(settings, status));
-    const failed = [status.connector.state, ...status.connector.tasks].includes('FAILED');
-    if (!failed) attempt = 0;
-    else if (Date.now() >= notBefore) {
-      say('The Debezium connector has failed: restarting it, see logs/connect.log');
-      notBefore = Date.now() + intervalMs + restartDelayMs(attempt);
-      attempt += 1;
-      await connectClientOf(settings).restartFailed(connectorName).catch((error: unknown) => say(String(error)));
+    if (showLine) {
+      const status = await readStatus();
+      if (!signal.aborted) showLine(await describeStatus(settings, status));
     }
     await wait(intervalMs, undefined, { signal }).catch(() => undefined);
   }

@@ -1,14 +1,15 @@
 /**
- * The kinds of things that are compared one by one: the rows of each table, and each customer's set of orders.
+ * The kinds of things that are compared one by one: the rows of each table, each customer's set of orders, each product's counters.
  * A check reads the replica first and the source after it: a source that has not changed since then was what it must equal.
  */
 import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
-import { names, type Keys } from '../domain/keys.ts';
-import { compareRow, compareSet, isParked, ofType, type RowDifference, type SetDifference } from './compare.ts';
+import { names } from '../domain/keys.ts';
+import { absent, compareAmounts, compareRow, compareSet, ofType, type AmountDifference, type RowDifference, type SetDifference } from './compare.ts';
+import type { Parked, ParkedShare } from './parked.ts';
 import type { PipelineDeps } from './pipeline.ts';
 import { readTyped } from './read-typed.ts';
-import { readColumns, readCustomerOrders, readRows, type SourceColumn, type SourceTable } from './source.ts';
+import { readColumns, readCustomerOrders, readProductCounters, readRows, type Counter, type SourceColumn, type SourceTable } from './source.ts';
 
 export interface Reading<D> {
   /** Changes whenever the source's side changes. */
@@ -19,17 +20,12 @@ export interface Reading<D> {
 export interface Check<D> {
   /** Whose ids to compare. */
   table: string;
-  /** Ids that are not to be compared are left out of the answer. */
-  read: (ids: string[], source: Queryable) => Promise<Map<string, Reading<D>>>;
+  /** Ids that are not to be compared are left out of the answer. `parked`: what is to be left out besides. */
+  read: (ids: string[], source: Queryable, parked: ParkedShare) => Promise<Map<string, Reading<D>>>;
 }
 
-/**
- * A row that is parked (its key has an open dead letter) is not compared until a newer image has been applied to it.
- * `parked`: keys with an open dead letter, logical names; kept to those whose rows were not compared.
- */
-export async function createRowCheck({ db, redis, keys }: PipelineDeps, { table, entity }: SourceTable, parked: Set<string>): Promise<Check<RowDifference>> {
+export async function createRowCheck({ db, redis, keys }: PipelineDeps, { table, entity }: SourceTable, parked: Parked): Promise<Check<RowDifference>> {
   const columns: SourceColumn[] = await readColumns(db, table);
-  const parkedName = (id: string): string => keys.parked(table, id).slice(keys.prefix.length);
   return {
     table,
     read: async (ids, from) => {
@@ -41,16 +37,7 @@ export async function createRowCheck({ db, redis, keys }: PipelineDeps, { table,
         const differences = compareRow(`${entity}:${id}`, columns, row?.json ?? null, found[at] ?? null);
         readings.set(id, { version: row?.version ?? '', differences });
       }
-      const asked = [...ids.entries()].filter(([, id]) => parked.has(parkedName(id)) || readings.get(id)?.differences.length !== 0);
-      const offsets = await redis.strings(asked.map(([, id]) => keys.parked(table, id)));
-      for (const [i, [at, id]] of asked.entries()) {
-        if (!isParked(found[at] ?? null, offsets[i] ?? null)) {
-          parked.delete(parkedName(id));
-          continue;
-        }
-        parked.add(parkedName(id));
-        readings.delete(id);
-      }
+      for (const id of await parked.among(table, ids, (one) => readings.get(one)?.differences.length !== 0)) readings.delete(id);
       return readings;
     },
   };
@@ -65,17 +52,38 @@ async function readTexts(redis: RedisStore, keys: string[]): Promise<(string | n
   return keys.map((key, at) => texts[at] ?? others.get(key) ?? null);
 }
 
-export function createSetCheck(redis: RedisStore, keys: Keys): Check<SetDifference> {
+export function createSetCheck({ redis, keys }: PipelineDeps): Check<SetDifference> {
   return {
     table: 'customers',
-    read: async (ids, source) => {
+    read: async (ids, source, parked) => {
       const found = await readTyped(redis, 'zset', ids.map((id) => keys.of(names.customerOrders(id))), redis.sortedSets);
-      const expected = await readCustomerOrders(source, ids);
+      const expected = await readCustomerOrders(source, ids, parked.ids('orders'));
       return new Map(
         ids.map((id, at) => {
+          const set = names.customerOrders(id);
           const members = expected.get(id) ?? new Map<string, string>();
-          const differences = compareSet(names.customerOrders(id), members, found[at] ?? []);
+          const differences = compareSet(set, members, found[at] ?? []).filter(({ member, expected: wanted }) => wanted !== absent || !parked.has(set, member));
           return [id, { version: JSON.stringify([...members]), differences }];
+        }),
+      );
+    },
+  };
+}
+
+export function createProductCheck({ redis, keys }: PipelineDeps): Check<AmountDifference> {
+  return {
+    table: 'products',
+    read: async (ids, source, parked) => {
+      const found = await readTyped(redis, 'hash', ids.map((id) => keys.of(names.product(id))), redis.hashes);
+      const expected = new Map<string, Counter[]>(ids.map((id) => [id, []]));
+      for (const { product, ...counter } of await readProductCounters(source, ids, parked.ids('order_items'))) {
+        expected.get(product)?.push({ hash: names.product(product), ...counter });
+      }
+      return new Map(
+        ids.map((id, at) => {
+          const counters = expected.get(id) ?? [];
+          const { differences } = compareAmounts(counters, new Map([[names.product(id), found[at] ?? {}]]), parked.amount);
+          return [id, { version: JSON.stringify(counters), differences }];
         }),
       );
     },

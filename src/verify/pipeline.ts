@@ -2,7 +2,6 @@
  * Two ways to a moment at which source and replica may be compared while traffic goes on.
  * `caughtUp`: everything committed before the call has been applied. `atHold`: the replica stands at a database snapshot.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
@@ -28,6 +27,10 @@ export interface PipelineDeps {
   readLag: () => Promise<{ topic: string; partition: number; events: number }[]>;
   /** How long `caughtUp` waits for a heartbeat to pass and the consumers to follow. */
   patienceMs: number;
+  /** Begins the token of every hold, so that whoever ends early knows its own. */
+  holder: string;
+  /** Once aborted no hold is begun any more. */
+  signal: AbortSignal;
 }
 
 export type Pipeline = ReturnType<typeof createPipeline>;
@@ -37,8 +40,10 @@ const holdMs = 5_000;
 const holdWaitMs = 4_000;
 const pollMs = 50;
 
-export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs }: PipelineDeps) {
+export function createPipeline(deps: PipelineDeps) {
+  const { db, redis, keys, readEnds, readLag, patienceMs, holder, signal } = deps;
   let isBehind = false;
+  let holds = 0;
   /** Each partition has applied all before its end, or stands still for `token`. */
   const haveReached = async (ends: PartitionEnd[], token: string | null): Promise<boolean> => {
     const lag = await readLag();
@@ -85,7 +90,9 @@ export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs 
     atHold: <R, T>(readReplica: (source: Queryable) => Promise<R>, compare: (replica: R, source: Queryable) => Promise<T>): Promise<T | undefined> =>
       db.snapshot(async (source) => {
         const [row] = await source.query<{ text: string }>('SELECT pg_current_snapshot()::text AS text');
-        const token = randomUUID();
+        signal.throwIfAborted();
+        holds += 1;
+        const token = `${holder}/${holds}`;
         await redis.set(keys.hold, JSON.stringify(parseSnapshot(token, row?.text ?? '')), holdMs);
         const isMine = async (): Promise<boolean> => parseHold((await redis.strings([keys.hold]))[0] ?? null)?.token === token;
         try {
@@ -95,10 +102,16 @@ export function createPipeline({ db, redis, keys, readEnds, readLag, patienceMs 
           await redis.delete([keys.hold, keys.held]);
           return await compare(replica, source);
         } finally {
-          if (await isMine()) await redis.delete([keys.hold, keys.held]);
+          await releaseHold(deps);
         }
       }),
   };
+}
+
+/** Lets the consumers go, should they be held by this holder. */
+export async function releaseHold({ redis, keys, holder }: Pick<PipelineDeps, 'redis' | 'keys' | 'holder'>): Promise<void> {
+  const hold = parseHold((await redis.strings([keys.hold]))[0] ?? null);
+  if (hold?.token.startsWith(`${holder}/`)) await redis.delete([keys.hold, keys.held]);
 }
 
 async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<boolean> {

@@ -1,25 +1,41 @@
 /** The report of `sluice verify` for a person: a line per check, then only what differs. */
 import type { VerifyReport } from './verify.ts';
 
-export function formatReport({ ok, rows, sets, aggregates, parked, behind }: VerifyReport): string {
+export function formatReport({ ok, rows, sets, aggregates, parked, drift, behind }: VerifyReport): string {
   const differing = [
     ...rows.differences.map(({ key, column, expected, found }) => [key, column, expected, found, '']),
     ...sets.differences.map(({ key, member, expected, found }) => [key, member, expected, found, '']),
     ...aggregates.differences.map(({ key, field, expected, found, difference }) => [key, field, expected, found, difference]),
   ];
   return [
-    summary('rows', rows.checked, rows.differences.length, rows.elapsedMs, rows.stopped ? 'stopped early: too many' : ''),
-    summary('sets', sets.checked, sets.differences.length, sets.elapsedMs, sets.stopped ? 'stopped early: too many' : ''),
-    summary('counters', aggregates.checked, aggregates.differences.length, aggregates.elapsedMs, aggregates.method),
-    ...(parked.length > 0 ? [`parked, not compared: ${parked.join(', ')}`] : []),
+    summary('rows', rows.checked, rows.differences.length, rows.elapsedMs, early(rows)),
+    summary('sets', sets.checked, sets.differences.length, sets.elapsedMs, early(sets)),
+    summary('counters', aggregates.checked, aggregates.differences.length, aggregates.elapsedMs, early(aggregates) || aggregates.method),
+    ...listParked(parked),
+    ...drift.map(({ table, why, differences }) => `drift: ${table} (${why}), being brought in line: ${differences} differ`),
     ...(differing.length > 0 ? ['', formatTable([['key', 'what', 'expected', 'found', 'difference'], ...differing])] : []),
     ...(behind ? ['', 'The pipeline did not catch up while verify waited (see sluice status): what differs may be on its way.'] : []),
     '',
-    ok ? `Redis equals PostgreSQL${leftOut(parked.length)}.` : 'Redis DIFFERS from PostgreSQL.',
+    verdict(ok, differing.length > 0, drift.map(({ table }) => table), parked.length),
   ].join('\n');
 }
 
-const leftOut = (rows: number): string => (rows === 0 ? '' : `, ${rows} parked ${rows === 1 ? 'row' : 'rows'} left out`);
+function verdict(ok: boolean, differs: boolean, drifting: string[], parked: number): string {
+  if (differs) return 'Redis DIFFERS from PostgreSQL.';
+  const leftOut = parked === 0 ? '' : `, ${parked} parked ${parked === 1 ? 'row' : 'rows'} left out`;
+  return ok ? `Redis equals PostgreSQL${leftOut}.` : `Redis does not equal PostgreSQL yet: ${drifting.join(', ')} being brought in line${leftOut}.`;
+}
+
+const listedMax = 20;
+
+/** All of them are in `--json`. */
+function listParked(parked: string[]): string[] {
+  if (parked.length === 0) return [];
+  const more = parked.length > listedMax ? ` and ${parked.length - listedMax} more` : '';
+  return [`parked, not compared: ${parked.slice(0, listedMax).join(', ')}${more}`];
+}
+
+const early = ({ stopped }: { stopped: boolean }): string => (stopped ? 'stopped early: too many' : '');
 
 const summary = (name: string, checked: number, differences: number, elapsedMs: number, note: string): string =>
   `${name.padEnd(9)} ${String(checked).padStart(9)} checked ${String(differences).padStart(6)} differ ${(elapsedMs / 1000).toFixed(1).padStart(7)} s  ${note}`.trimEnd();

@@ -6,17 +6,30 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../adapters/postgres.ts';
 import type { Check, Reading } from './checks.ts';
+import type { Difference, DriftWatch } from './drift.ts';
+import type { Parked } from './parked.ts';
 import type { Pipeline } from './pipeline.ts';
+
+/** What every part of a comparison works with. */
+export interface Comparison {
+  source: Queryable;
+  pipeline: Pipeline;
+  parked: Parked;
+  drift: DriftWatch;
+}
 
 const quickTries = 8;
 const quickPauseMs = 150;
 const provenTries = 2;
 const holdTries = 3;
-const chunkIds = 500;
+const chunkIds = 100;
 
 /** The differences among `ids` that are real. At most 3 holds and a few waits, however busy the source is. */
-export async function settle<D>(check: Check<D>, ids: string[], pipeline: Pipeline, source: Queryable): Promise<D[]> {
-  const read = (some: string[]) => readDiffering(check, some, source);
+export async function settle<D extends Difference>(check: Check<D>, ids: string[], comparison: Comparison): Promise<D[]> {
+  if (ids.length === 0) return [];
+  const { source, pipeline, drift } = comparison;
+  await drift.refresh();
+  const read = (some: string[]) => readDiffering(check, some, comparison, source);
   let open = ids;
   for (let tries = 0; tries < quickTries && open.length > 0; tries += 1) {
     open = [...(await read(open)).keys()];
@@ -31,28 +44,31 @@ export async function settle<D>(check: Check<D>, ids: string[], pipeline: Pipeli
     real.push(...[...after].flatMap(([id, reading]) => (isReal(id, reading) ? reading.differences : [])));
     open = [...after].flatMap(([id, reading]) => (isReal(id, reading) ? [] : [id]));
   }
-  return open.length === 0 ? real : [...real, ...(await settleAtHold(check, open, pipeline, source))];
+  return open.length === 0 ? real : [...real, ...(await settleAtHold(check, open, comparison))];
 }
 
 /** For what is written so often that it never stands still between two reads. */
-async function settleAtHold<D>(check: Check<D>, ids: string[], pipeline: Pipeline, source: Queryable): Promise<D[]> {
+async function settleAtHold<D extends Difference>(check: Check<D>, ids: string[], comparison: Comparison): Promise<D[]> {
+  const { source, pipeline } = comparison;
   let last: Map<string, Reading<D>> | undefined;
   for (let tries = 0; tries < holdTries; tries += 1) {
     const differing = await pipeline.atHold(
-      (snapshot) => readDiffering(check, ids, snapshot),
+      (snapshot) => readDiffering(check, ids, comparison, snapshot),
       async (readings) => readings,
     );
     if (differing?.size === 0) return [];
     last = differing ?? last;
   }
-  return [...(last ?? (await readDiffering(check, ids, source))).values()].flatMap(({ differences }) => differences);
+  return [...(last ?? (await readDiffering(check, ids, comparison, source))).values()].flatMap(({ differences }) => differences);
 }
 
-async function readDiffering<D>(check: Check<D>, ids: string[], source: Queryable): Promise<Map<string, Reading<D>>> {
+async function readDiffering<D extends Difference>(check: Check<D>, ids: string[], { parked, drift }: Comparison, source: Queryable): Promise<Map<string, Reading<D>>> {
   const differing = new Map<string, Reading<D>>();
+  const share = await parked.share();
   for (let from = 0; from < ids.length; from += chunkIds) {
-    for (const [id, reading] of await check.read(ids.slice(from, from + chunkIds), source)) {
-      if (reading.differences.length > 0) differing.set(id, reading);
+    for (const [id, { version, differences }] of await check.read(ids.slice(from, from + chunkIds), source, share)) {
+      const real = differences.filter((difference) => !drift.isDrift(difference));
+      if (real.length > 0) differing.set(id, { version, differences: real });
     }
   }
   return differing;

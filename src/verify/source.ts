@@ -35,27 +35,74 @@ export interface SourceRow {
 const readSql = (name: string): string => readFileSync(new URL(`../../sql/verify/${name}`, import.meta.url), 'utf8');
 const aggregatesSql = readSql('aggregates.sql');
 const customerOrdersSql = readSql('customer-orders.sql');
+const productCountersSql = readSql('product-counters.sql');
 
 const pageRows = 2000;
+const pageBytesMax = 8 * 1024 * 1024;
 
-/** Pages of a table's ids in key order. */
+/** Pages of a table's ids in key order; the rows of a page hold few bytes together, or it is one row. */
 export async function* idPages(source: Queryable, table: string): AsyncGenerator<string[]> {
-  let last = String(-(2n ** 63n));
-  for (;;) {
-    const rows = await source.query<{ id: string }>(`SELECT t.id::text FROM public.${table} t WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`, [last, pageRows]);
-    if (rows.length === 0) return;
-    yield rows.map(({ id }) => id);
-    last = rows.at(-1)?.id ?? last;
+  const bytes = (await readColumns(source, table)).flatMap(bytesSql).join(' + ') || '0';
+  const page = `SELECT t.id::text, (${bytes})::float8 AS bytes FROM public.${table} t WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`;
+  for (let last = String(-(2n ** 63n)); ;) {
+    const rows = await source.query<{ id: string; bytes: number }>(page, [last, pageRows]);
+    yield* cutByBytes(rows);
+    if (rows.length < pageRows) return;
+    last = rows.at(-1)!.id;
   }
 }
 
-/** Which of the ids a table has. Ids come from Redis keys, so any text is possible. */
-export async function existingIds(source: Queryable, table: string, ids: string[]): Promise<Set<string>> {
-  const rows = await source.query<{ id: string }>(`SELECT id::text FROM public.${table} WHERE id = ANY ($1::bigint[])`, [ids.filter(isInteger)]);
-  return new Set(rows.map(({ id }) => id));
+function* cutByBytes(rows: { id: string; bytes: number }[]): Generator<string[]> {
+  let ids: string[] = [];
+  let sum = 0;
+  for (const { id, bytes } of rows) {
+    if (ids.length > 0 && sum + bytes > pageBytesMax) {
+      yield ids;
+      ids = [];
+      sum = 0;
+    }
+    ids.push(id);
+    sum += bytes;
+  }
+  if (ids.length > 0) yield ids;
 }
 
-const isInteger = (id: string): boolean => /^-?\d{1,18}$/.test(id);
+/** Plain text tells its length without being fetched from where large values are kept. */
+function bytesSql({ name, type }: SourceColumn): string[] {
+  if (fixedSize.test(type)) return [];
+  const column = `t.${quote(name)}`;
+  return [`coalesce(octet_length(${lengthKnown.has(type) ? column : `${column}::text`}), 0)`];
+}
+
+const fixedSize = /^(smallint|integer|bigint|real|double precision|numeric|boolean|date|uuid|interval|time|timestamp)/;
+const lengthKnown = new Set(['text', 'character varying', 'character', 'bytea']);
+
+/** Some of the oldest and some of the newest ids. */
+export async function sampleIds(source: Queryable, table: string): Promise<string[]> {
+  const part = (order: string): string => `(SELECT id::text FROM public.${table} ORDER BY public.${table}.id ${order} LIMIT 50)`;
+  return (await source.query<{ id: string }>(`${part('ASC')} UNION ${part('DESC')}`)).map(({ id }) => id);
+}
+
+/** About how many rows a table has: what the planner believes; counted when it has no idea. */
+export async function estimateRows(source: Queryable, table: string): Promise<number> {
+  const [known] = await source.query<{ rows: number }>(`SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = 'public.${table}'::regclass`);
+  if (known && known.rows > 0) return known.rows;
+  const [counted] = await source.query<{ rows: number }>(`SELECT count(*)::float8 AS rows FROM public.${table}`);
+  return counted?.rows ?? 0;
+}
+
+/** Which of the ids a table does not have. Ids come from Redis keys, so any text is possible. */
+export async function missingIds(source: Queryable, table: string, ids: string[]): Promise<string[]> {
+  const possible = ids.filter(isBigint);
+  const rows = await source.query<{ id: string }>(
+    `SELECT i::text AS id FROM unnest($1::bigint[]) i WHERE NOT EXISTS (SELECT FROM public.${table} t WHERE t.id = i)`,
+    [possible],
+  );
+  return [...(possible.length === ids.length ? [] : ids.filter((id) => !isBigint(id))), ...rows.map(({ id }) => id)];
+}
+
+/** A bigint as PostgreSQL writes it. */
+const isBigint = (id: string): boolean => /^(0|-?[1-9]\d{0,18})$/.test(id) && (id.length < 19 || BigInt.asIntN(64, BigInt(id)) === BigInt(id));
 
 export const readColumns = (source: Queryable, table: string): Promise<SourceColumn[]> =>
   source.query<SourceColumn>(
@@ -69,7 +116,7 @@ export function readRows(source: Queryable, table: string, columns: SourceColumn
   return source.query<SourceRow>(
     `SELECT t.id::text, t.xmin::text AS version, (SELECT row_to_json(image) FROM (SELECT ${image}) image)::text AS json
      FROM public.${table} t WHERE t.id = ANY ($1::bigint[])`,
-    [ids.filter(isInteger)],
+    [ids.filter(isBigint)],
   );
 }
 
@@ -93,9 +140,9 @@ const isoSql = (time: string): string => `
          ELSE lpad(extract(year FROM ${time})::text, 4, '0') END || to_char(${time}, '-MM-DD"T"HH24:MI:SS.US"Z"')
   ELSE ${time}::text END`;
 
-/** Customer id → order id → score, for the customers that have orders. */
-export async function readCustomerOrders(source: Queryable, ids: string[]): Promise<Map<string, Map<string, string>>> {
-  const rows = await source.query<{ customer: string; member: string; score: string }>(customerOrdersSql, [ids.filter(isInteger)]);
+/** Customer id → order id → score, for the customers that have orders. `without`: ids of orders. */
+export async function readCustomerOrders(source: Queryable, ids: string[], without: string[]): Promise<Map<string, Map<string, string>>> {
+  const rows = await source.query<{ customer: string; member: string; score: string }>(customerOrdersSql, [ids.filter(isBigint), without]);
   const sets = new Map<string, Map<string, string>>();
   for (const { customer, member, score } of rows) {
     const members = sets.get(customer) ?? new Map<string, string>();
@@ -110,5 +157,11 @@ export interface Counter {
   amount: string;
 }
 
-/** Every counter at one moment, ordered. */
-export const readAggregates = (source: Queryable): Promise<Counter[]> => source.query<Counter>(aggregatesSql);
+/** Counters of products that were sold. `without`: ids of order_items. */
+export async function readProductCounters(source: Queryable, ids: string[], without: string[]): Promise<(Omit<Counter, 'hash'> & { product: string })[]> {
+  return source.query(productCountersSql, [ids.filter(isBigint), without]);
+}
+
+/** Every counter of a whole table at one moment, ordered. `without`: table → ids of rows. */
+export const readAggregates = (source: Queryable, without: (table: string) => string[]): Promise<Counter[]> =>
+  source.query<Counter>(aggregatesSql, sourceTables.map(({ table }) => without(table)));

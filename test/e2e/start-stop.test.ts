@@ -39,7 +39,7 @@ const healthy = (): Promise<unknown> =>
     if (running.child.exitCode !== null) throw new Error(running.output());
     return running.output().includes('Healthy.');
   }, 240_000);
-const status = async (extra: Record<string, string> = {}): Promise<StackStatus> => JSON.parse((await runSluice({ ...env, ...extra }, ['status', '--json'])).stdout) as StackStatus;
+const status = async (): Promise<StackStatus> => JSON.parse((await runSluice(env, ['status', '--json'])).stdout) as StackStatus;
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
 async function assertNothingLeft(pids: number[]): Promise<void> {
@@ -110,19 +110,20 @@ test('Ctrl-C stops everything within 15 s and leaves no process and no port', as
   await assertNothingLeft(pids);
 });
 
-test('a second start keeps the data, and a generator that is switched off is absent', async (t) => {
+test('a second start keeps the data, runs as many consumers as it is told, and no generator that is switched off', async (t) => {
   const startedMs = performance.now();
-  running = start({ SLUICE_GENERATOR: 'off' });
+  running = start({ SLUICE_GENERATOR: 'off', SLUICE_CDC_CONSUMERS: '2' });
   await healthy();
   await changeArrives();
   t.diagnostic(`first change visible ${((performance.now() - startedMs) / 1000).toFixed(1)} s after the command`);
   assert.equal(await hasRow(`customer:${customer}`), true);
-  const names = (await status({ SLUICE_GENERATOR: 'off' })).processes.map(({ name }) => name);
-  assert.ok(!names.includes('generator'));
+  const states = (await status()).processes.map(({ name, state }) => `${name} ${state}`);
+  assert.ok(states.includes('cdc-consumer running') && states.includes('cdc-consumer-2 running'), states.join());
+  assert.ok(!states.some((one) => one.startsWith('generator')));
 });
 
 test('what a killed supervisor leaves behind is stopped by down, and reset clears the data', async () => {
-  const pids = (await status({ SLUICE_GENERATOR: 'off' })).processes.map(({ pid }) => pid);
+  const pids = (await status()).processes.map(({ pid }) => pid);
   running.child.kill('SIGKILL');
   await running.ended;
   assert.equal((await runSluice(env, ['status'])).code, 3);

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { claimPartitions, type ClaimContext, type ClaimResult } from '../../src/consumers/claim.ts';
-import { createReplicaStatus } from '../../src/consumers/status.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
+import { readTableState } from '../../src/replica/table-state.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
@@ -26,6 +27,8 @@ const context = (changes: Partial<ClaimContext> = {}, low = 0n, high = 100n): Cl
   admin: { offsets: async () => [{ partition: 0, low, high }] },
   keys,
   spec: 'rules-1',
+  status: createReplicaStatus(redis.store, keys),
+  tableOf: (topic) => topic.split('.').at(-1)!,
   identity: { system: '1', slot: 'sluice', cluster: 'k', prefix: 'shop' },
   ...changes,
 });
@@ -53,11 +56,27 @@ test('a claim starts at the record before the fence and knows what to expect the
   assert.equal(result.claim.offset, 42n);
 });
 
-test('a topic that lost unread changes is not claimed, and says why', async () => {
+test('a topic that lost unread changes is read from its start under a new generation, and its table is told to be read again', async () => {
   await redis.store.set(keys.offset(ref.topic, 0), '42');
+  await redis.store.setFields(keys.owner(ref.topic, 0), { last: 'print' });
   const result = await claim(context({}, 50n));
-  assert.ok('halt' in result);
-  assert.match(result.halt, /deleted unread/);
+  assert.ok('claim' in result);
+  assert.deepEqual([result.start, result.claim.offset, result.claim.expect], [50n, 50n, null]);
+  assert.deepEqual(await redis.store.strings([keys.offset(ref.topic, 0)]), ['50']);
+  assert.equal((await readTableState(redis.store, keys, 'orders')).generation, 1);
+  const state = await redis.store.hash(keys.status);
+  assert.equal(state['orders'], 'rebuilding');
+  assert.match(state['orders:why']!, /deleted unread/);
+  const again = await claim(context({}, 50n));
+  assert.ok('claim' in again, 'the next claim sees no gap');
+  assert.equal((await readTableState(redis.store, keys, 'orders')).generation, 1);
+});
+
+test('a topic whose partition count changed is halted, whichever partition is claimed', async () => {
+  await claim(context());
+  const two = [{ partition: 0, low: 0n, high: 9n }, { partition: 1, low: 0n, high: 9n }];
+  const result = await claim(context({ admin: { offsets: async () => two } }));
+  assert.match('halt' in result ? result.halt : '', /has 2 partitions, the replica was made from 1/);
 });
 
 test('another pipeline on the same prefix, and other rules over the same rows, are refused', async () => {
@@ -67,12 +86,18 @@ test('another pipeline on the same prefix, and other rules over the same rows, a
   await assert.rejects(claim(context({ spec: 'rules-2' })), refused('spec_changed'));
 });
 
-test('a table stays halted while any of its partitions is, whoever claims the others', async () => {
-  const status = createReplicaStatus(redis.store, keys, () => 'orders');
+test('a table is told in its gravest condition, whoever set it', async () => {
+  const status = createReplicaStatus(redis.store, keys);
   const state = () => redis.store.hash(keys.status);
-  await status.halted(ref, 'cut');
-  await status.running([{ ...ref, partition: 1 }]);
-  assert.deepEqual(await state(), { 'orders': 'halted', 'orders:why': 'cut' });
-  await status.running([ref]);
-  assert.deepEqual(await state(), { orders: 'running' });
+  await status.set('orders', 'drift', 'schema', 'column x was added');
+  await status.set('orders', 'halted', 'shop.public.orders-0', 'cut');
+  await status.set('order_items', 'sweeping', 'shop.public.order_items-1', 'TRUNCATE');
+  assert.deepEqual(await state(), { 'orders': 'halted', 'orders:why': 'cut', 'order_items': 'sweeping', 'order_items:why': 'TRUNCATE' });
+  await status.clear('orders', 'halted', 'shop.public.orders-1');
+  assert.equal((await state())['orders'], 'halted');
+  await status.clear('orders', 'halted', 'shop.public.orders-0');
+  assert.equal((await state())['orders:why'], 'column x was added');
+  await status.clear('orders', 'drift', 'schema');
+  assert.deepEqual(await state(), { 'orders': 'running', 'order_items': 'sweeping', 'order_items:why': 'TRUNCATE' });
+  assert.deepEqual(await status.conditions(), [{ table: 'order_items', state: 'sweeping', scope: 'shop.public.order_items-1', why: 'TRUNCATE' }]);
 });

@@ -24,7 +24,7 @@ class MemoryReplica {
     const table = tables.find(({ name }) => name === partition.slice(0, partition.lastIndexOf('-')))!;
     const events = records.map((record) => decodeTableEvent(table, record));
     const stored = new Map(rowsTouched(table, events).flatMap((name) => (this.rows.has(name) ? [[name, parseStoredRow(this.rows.get(name)!)]] : [])));
-    return foldBatch({ table, generation: 0, events, stored, changesMax: 10 });
+    return foldBatch({ table, state: { generation: 0, mark: '0' }, events, marks: new Map(), stored, changesMax: 10 });
   }
 
   commit(partition: string, fence: bigint | undefined, next: bigint, plan: WritePlan): boolean {
@@ -32,7 +32,7 @@ class MemoryReplica {
     this.fences.set(partition, next);
     this.total += plan.eventCount;
     for (const [name, text] of plan.rows) this.rows.set(name, text);
-    for (const name of plan.deletes.keys()) this.rows.delete(name);
+    for (const name of plan.deletes) this.rows.delete(name);
     for (const [hash, fields] of plan.counters) {
       const stored = this.counters.get(hash) ?? new Map<string, Amount>();
       for (const [field, amount] of fields) stored.set(field, add(stored.get(field) ?? 0, amount));

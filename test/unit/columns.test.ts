@@ -57,7 +57,7 @@ suite('converting', () => {
       ['money', '1.'],
       ['money', ' 1'],
       ['money', '1\n'],
-      ['money', 'Infinity'],
+      ['money', 'infinite'],
       ['timestamp', 1763805600000],
       ['timestamp', '2026-11-22'],
       ['timestamp', '2026-11-22T10:00:00'],

@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeReply, encodeCommit, encodeSetCommit, type Advance, type Fence } from '../../src/consumers/commit.ts';
+import { decodeReply, encodeCommit, expectFence, moveFence, type Advance, type Fence } from '../../src/replica/commit.ts';
 import { decodeTableEvent, type SourceRecord } from '../../src/domain/change-event.ts';
 import { foldBatch, type WritePlan } from '../../src/domain/fold.ts';
 import { createKeys } from '../../src/domain/keys.ts';
+import { idsParked, settleParked } from '../../src/domain/parked.ts';
 import { parseStoredRow, type StoredRow } from '../../src/domain/stored-row.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import { aChange, anOrder, aRecord } from '../builders.ts';
@@ -15,14 +16,18 @@ import { aChange, anOrder, aRecord } from '../builders.ts';
 type Script = ReturnType<typeof encodeCommit>;
 
 const keys = createKeys('{shop}:');
-const fence: Fence = { topic: 't', partition: 3, offset: 40n, epoch: 9, guards: { spec: 's', 'generation:t': '' } };
+const fence: Fence = { topic: 't', partition: 3, offset: 40n, epoch: 9, spec: 's' };
 const advance: Advance = { lastOffset: 49n, fingerprint: 'f', recordMs: '1234' };
 
 function planOf(records: SourceRecord[], stored = new Map<string, StoredRow>(), changesMax = 100): WritePlan {
-  return foldBatch({ table: orders, generation: 0, events: records.map((record) => decodeTableEvent(orders, record)), stored, changesMax });
+  const state = { generation: 0, mark: '0' };
+  const events = records.map((record) => decodeTableEvent(orders, record));
+  const settled = settleParked({ table: orders, state, events, stored, marks: new Map(idsParked(events).map((id) => [id, ''])) });
+  return foldBatch({ table: orders, state, ...settled, stored, changesMax });
 }
 
-const encode = (plan: WritePlan, changesMax = 100): Script => encodeCommit({ keys, fence, advance, plan, table: orders, changesMax });
+const encode = (writes: WritePlan, changesMax = 100): Script =>
+  encodeCommit(keys, { expect: expectFence(keys, fence), plan: { writes, table: 'orders', changesMax }, ...moveFence(keys, fence, advance) });
 
 /** Reads as commit.lua does, block by block. */
 function readAsScript(script: Script) {
@@ -31,46 +36,43 @@ function readAsScript(script: Script) {
   const arg = (): string => String(left.args.shift() ?? assert.fail('an argument is missing'));
   const times = <T>(read: () => T): T[] => Array.from({ length: Number(arg()) }, read);
   const read = {
-    fence: { keys: [key(), key(), key()], offset: arg(), epoch: arg(), guards: times(() => [arg(), arg()]) },
+    expectedFields: times(() => [key(), arg(), arg()]),
+    expected: times(() => [key(), arg()]),
     types: times(() => [key(), arg()]),
     counters: times(() => ({ hash: key(), fields: times(() => [arg(), arg()]) })),
     totals: times(() => [key(), arg()]),
     sets: times(() => times(() => [key(), arg()])),
-    parked: times(() => [key(), arg()]),
-    deletes: times(() => [key(), key(), arg()]),
+    deletes: times(() => times(() => key())),
     members: times(() => ({ zset: key(), members: times(() => [arg(), arg()]) })),
     maxima: times(() => [key(), arg(), arg()]),
     changes: times(() => ({ stream: key(), cap: arg(), entries: times(() => [arg(), arg(), arg(), arg(), arg()]) })),
-    advance: [arg(), arg(), arg()],
+    fields: times(() => [key(), arg(), arg()]),
   };
   assert.deepEqual(left, { keys: [], args: [] });
   return read;
 }
 
-test('the fence names what must be stored, the advance what will be', () => {
+test('the fence names what must be stored, the epoch first, and what will be', () => {
   const read = readAsScript(encode(planOf([])));
-  assert.deepEqual(read.fence, {
-    keys: ['{shop}:cdc:offset:t-3', '{shop}:cdc:fence:owner:t-3', '{shop}:cdc:fence:pipeline'],
-    offset: '40',
-    epoch: '9',
-    guards: [['spec', 's'], ['generation:t', '']],
-  });
-  assert.deepEqual(read.advance, ['50', 'f', '1234']);
+  assert.deepEqual(read.expectedFields, [['{shop}:cdc:fence:owner:t-3', 'epoch', '9'], ['{shop}:cdc:fence:pipeline', 'spec', 's']]);
+  assert.deepEqual(read.expected, [['{shop}:cdc:offset:t-3', '40']]);
+  assert.deepEqual(read.sets, [[['{shop}:cdc:offset:t-3', '50']]]);
+  assert.deepEqual(read.fields, [['{shop}:cdc:fence:owner:t-3', 'last', 'f'], ['{shop}:cdc:fence:owner:t-3', 'ts_ms', '1234']]);
 });
 
 test('a fence that was never written is expected to be absent', () => {
-  const { args } = encodeCommit({ keys, fence: { ...fence, offset: null }, advance, plan: planOf([]), table: orders, changesMax: 100 });
-  assert.equal(args[0], '');
+  assert.deepEqual(expectFence(keys, { ...fence, offset: null }).strings, [['{shop}:cdc:offset:t-3', '']]);
 });
 
 test('a batch without effect still moves the fence and nothing else', () => {
-  const { fence: _, advance: __, ...writes } = readAsScript(encode(planOf([aRecord({ key: '{"id":1}', value: null })])));
+  const { expectedFields: _, expected: __, fields: ___, sets, ...writes } = readAsScript(encode(planOf([aRecord({ key: '{"id":1}', value: null })])));
+  assert.equal(sets.flat().length, 1);
   for (const [block, entries] of Object.entries(writes)) assert.deepEqual(entries, [], block);
 });
 
 test('an insert writes its row, counters, set member, maxima and change entry', () => {
   const read = readAsScript(encode(planOf([aChange({ offset: 41, lsn: 77, commitMs: 88, after: anOrder({ id: 5, customer_id: 2, order_date: '1970-01-01T00:00:01Z' }) })])));
-  assert.deepEqual(read.sets.flat().map(([key]) => key), ['{shop}:order:5']);
+  assert.deepEqual(read.sets.flat().map(([key]) => key), ['{shop}:order:5', '{shop}:cdc:offset:t-3']);
   assert.deepEqual(read.types, [['{shop}:customer:2:orders', 'zset'], ['{shop}:cdc:changes:orders', 'stream']]);
   assert.deepEqual(read.members, [{ zset: '{shop}:customer:2:orders', members: [['1000', '5']] }]);
   assert.deepEqual(read.counters.find(({ hash }) => hash === '{shop}:metrics:revenue')?.fields, [['cents:pending', '1000'], ['total_cents', '1000']]);
@@ -83,10 +85,10 @@ test('a delete takes its row, its member and its amounts back', () => {
   const before = anOrder({ id: 5, customer_id: 2 });
   const text = [...planOf([aChange({ offset: 1, after: before })]).rows.values()][0]!;
   const read = readAsScript(encode(planOf([aChange({ op: 'd', before, offset: 42 })], new Map([['order:5', parseStoredRow(text)]]))));
-  assert.deepEqual(read.deletes, [['{shop}:order:5', '{shop}:cdc:parked:orders:5', '42']]);
+  assert.deepEqual(read.deletes, [['{shop}:order:5', '{shop}:cdc:parked:orders:5']]);
   assert.deepEqual(read.members, [{ zset: '{shop}:customer:2:orders', members: [['', '5']] }]);
   assert.deepEqual(read.counters.find(({ hash }) => hash === '{shop}:metrics:revenue')?.fields, [['cents:pending', '-1000'], ['total_cents', '-1000']]);
-  assert.deepEqual(read.sets, []);
+  assert.deepEqual(read.sets.flat().map(([key]) => key), ['{shop}:cdc:offset:t-3']);
 });
 
 test('a counter that does not move is not written', () => {
@@ -99,16 +101,17 @@ test('a counter that does not move is not written', () => {
   ]);
 });
 
-test('a dead letter parks its key with the offset last applied to it', () => {
+test('a dead letter parks its key from the offset last applied to it on, and expects the mark that it read', () => {
   const read = readAsScript(encode(planOf([aChange({ offset: 41, after: anOrder({ id: 5 }) }), aRecord({ offset: 42, key: '{"id":5}', value: '{' }), aRecord({ offset: 43, key: '{"id":6}', value: '{' })])));
-  assert.deepEqual(read.parked, [['{shop}:cdc:parked:orders:5', '41'], ['{shop}:cdc:parked:orders:6', '-1']]);
+  assert.deepEqual(read.expected.slice(1), [['{shop}:cdc:parked:orders:5', ''], ['{shop}:cdc:parked:orders:6', '']]);
+  assert.deepEqual(read.sets.flat().slice(2), [['{shop}:cdc:parked:orders:5', '41:42:0'], ['{shop}:cdc:parked:orders:6', '42:43:0']]);
 });
 
 test('no call of the script gets more than 1,000 arguments, however many rows there are', () => {
   for (const rows of [500, 501, 2000]) {
     const read = readAsScript(encode(planOf(Array.from({ length: rows }, (_, i) => aChange({ offset: i, after: anOrder({ id: i + 1 }) })))));
     assert.ok(read.sets.every((slice) => slice.length * 2 <= 1000));
-    assert.equal(new Set(read.sets.flat().map(([key]) => key)).size, rows);
+    assert.equal(new Set(read.sets.flat().map(([key]) => key)).size, rows + 1);
   }
 });
 
@@ -119,16 +122,15 @@ test('with no change entries wanted the stream is not touched', () => {
 });
 
 test('a commit of plain keys is read by the same script', () => {
-  const { fence: _, advance: __, sets, ...others } = readAsScript(encodeSetCommit(keys, fence, advance, [['{shop}:cdc:heartbeat', '{}']]));
-  assert.deepEqual(sets, [[['{shop}:cdc:heartbeat', '{}']]]);
+  const commit = { expect: { fields: [], strings: [] }, strings: [['a', '1']] as [string, string][], removed: ['b'] };
+  const { sets, deletes, ...others } = readAsScript(encodeCommit(keys, commit));
+  assert.deepEqual([sets, deletes], [[[['a', '1']]], [['b']]]);
   for (const [block, entries] of Object.entries(others)) assert.deepEqual(entries, [], block);
 });
 
 test('every answer of the script is understood, and no other', () => {
   assert.deepEqual(decodeReply(['ok']), { result: 'applied' });
-  assert.deepEqual(decodeReply(['fence', '17', '4']), { result: 'fenced', offset: 17n, epoch: 4 });
-  assert.deepEqual(decodeReply(['fence', '', '0']), { result: 'fenced', offset: null, epoch: 0 });
-  assert.deepEqual(decodeReply(['guard', 'spec']), { result: 'guarded', field: 'spec' });
+  assert.deepEqual(decodeReply(['stale', 'cdc:offset:t-3', '17']), { result: 'stale', key: 'cdc:offset:t-3', found: '17' });
   assert.deepEqual(decodeReply(['overflow', 'metrics:revenue total_cents']), { result: 'overflow', counter: 'metrics:revenue total_cents' });
   assert.throws(() => decodeReply(['type', 'customer:1:orders', 'string']), /customer:1:orders is a string/);
   assert.throws(() => decodeReply(['other']), TypeError);

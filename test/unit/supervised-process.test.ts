@@ -3,7 +3,7 @@
  * Method: real small Node programs instead of servers.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -11,6 +11,7 @@ import { PipelineError } from '../../src/domain/errors.ts';
 import { restartDelayMs, type ServerSpec } from '../../src/stack/server-spec.ts';
 import { startTimeOf } from '../../src/stack/state-file.ts';
 import { SupervisedProcess } from '../../src/stack/supervised-process.ts';
+import { createHold } from '../../src/telemetry/failpoint.ts';
 import { until } from '../stack.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sluice-supervised-'));
@@ -29,7 +30,7 @@ function aProcess(script: string, more: Partial<ServerSpec> = {}) {
     command: async () => ({ file: process.execPath, args: ['-e', script], env: {} }),
     ...more,
   };
-  return { one: new SupervisedProcess(spec, { logFile, say: (line) => said.push(line), onChange: () => undefined }), said, logFile };
+  return { one: new SupervisedProcess(spec, { logFile, say: (line) => said.push(line), onChange: () => undefined, hold: createHold(join(dir, 'failpoints')) }), said, logFile };
 }
 
 const steady = `process.send('ready'); setInterval(() => {}, 1000);`;
@@ -49,6 +50,19 @@ test('it starts, is restarted when it is killed, and stays away once stopped', a
 
   await one.stop(5000);
   assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
+});
+
+test('it is not started again while its start is held', async () => {
+  mkdirSync(join(dir, 'failpoints'));
+  writeFileSync(join(dir, 'failpoints', 'start.worker'), '');
+  const { one } = aProcess(steady);
+  await one.start();
+  process.kill(one.record.pid!, 'SIGKILL');
+  await until('the restart to be due', async () => one.record.state === 'restarting', 10_000);
+  await assert.rejects(until('a restart', async () => one.record.pid !== null, 2 * restartDelayMs(0)));
+  rmSync(join(dir, 'failpoints', 'start.worker'));
+  await until('the restart', async () => one.record.state === 'running', 10_000);
+  await one.stop(5000);
 });
 
 test('one that ignores its stop signal is killed after the budget', async () => {

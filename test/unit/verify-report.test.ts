@@ -8,8 +8,9 @@ const aReport = (parts: Partial<VerifyReport> = {}): VerifyReport => ({
   ok: true,
   rows: { checked: 1200, differences: [], stopped: false, elapsedMs: 1500 },
   sets: { checked: 30, differences: [], stopped: false, elapsedMs: 20 },
-  aggregates: { checked: 40, differences: [], method: 'hold', elapsedMs: 900 },
+  aggregates: { checked: 40, differences: [], stopped: false, method: 'hold', elapsedMs: 900 },
   parked: [],
+  drift: [],
   behind: false,
   ...parts,
 });
@@ -45,4 +46,21 @@ test('parked rows are told where equality is', () => {
   const lastLine = (parked: string[]): string | undefined => formatReport(aReport({ parked })).split('\n').at(-1);
   assert.equal(lastLine(['cdc:parked:orders:3']), 'Redis equals PostgreSQL, 1 parked row left out.');
   assert.equal(lastLine(['cdc:parked:orders:3', 'cdc:parked:orders:4']), 'Redis equals PostgreSQL, 2 parked rows left out.');
+});
+
+test('drift is told as such and is no equality; beside a real difference it says nothing else', () => {
+  const drift = [{ table: 'orders', why: 'column x added', differences: 4711 }];
+  const lines = formatReport(aReport({ ok: false, drift })).split('\n');
+  assert.deepEqual(lines.slice(3), [
+    'drift: orders (column x added), being brought in line: 4711 differ',
+    '',
+    'Redis does not equal PostgreSQL yet: orders being brought in line.',
+  ]);
+  const rows = { ...aReport().rows, differences: [{ key: 'order:1', column: 'status', expected: '"a"', found: '"b"' }] };
+  assert.equal(formatReport(aReport({ ok: false, drift, rows })).split('\n').at(-1), 'Redis DIFFERS from PostgreSQL.');
+});
+
+test('a long list of parked rows is cut for a person', () => {
+  const parked = Array.from({ length: 25 }, (_, i) => `cdc:parked:orders:${i}`);
+  assert.match(formatReport(aReport({ parked })), /^parked, not compared: cdc:parked:orders:0, .*cdc:parked:orders:19 and 5 more$/m);
 });

@@ -3,27 +3,37 @@
  * Invariant: what is not in the script has no effect, except dead letters, which are stored before it.
  */
 import type { RedisStore } from '../../adapters/redis.ts';
-import { decodeHeartbeat, decodeTableEvent, type Rejected, type SourceRecord, type TableEvent } from '../../domain/change-event.ts';
+import { decodeHeartbeat, decodeTableEvent, type Rejected, type SourceRecord, type TableEvent, type Truncate } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
 import { foldBatch, rowsTouched } from '../../domain/fold.ts';
 import { isVisible, parseHold, type Hold } from '../../domain/hold.ts';
 import type { Keys } from '../../domain/keys.ts';
+import { idsParked, settleParked } from '../../domain/parked.ts';
 import { parseStoredRow, type StoredRow } from '../../domain/stored-row.ts';
+import { isBeforeMark, parseTableState, type TableState } from '../../domain/table-state.ts';
 import type { Table } from '../../domain/tables/table.ts';
-import { heartbeatTopic, tableTopic } from '../../domain/topics.ts';
+import { fillUnavailable } from '../../domain/unavailable.ts';
+import { heartbeatTopic, partitionName, tableTopic } from '../../domain/topics.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
-import { decodeReply, encodeCommit, encodeSetCommit, type Advance, type CommitReply } from '../commit.ts';
+import { decodeReply, encodeCommit, expectFence, moveFence, type Advance, type CommitReply } from '../../replica/commit.ts';
+import type { ReplicaStatus } from '../../replica/status.ts';
+import { sweepTable } from '../../replica/sweep.ts';
+import { changeTableState } from '../../replica/table-state.ts';
 import type { DeadLetterSink } from '../dead-letters.ts';
 import { fingerprint } from '../fingerprint.ts';
 import type { Applied, Claim, Processor } from '../processor.ts';
+import type { SourceSchema } from './source-schema.ts';
 
 export interface CdcOptions {
   redis: RedisStore;
   keys: Keys;
   tables: readonly Table[];
+  /** What the source has now; without it the tables are taken as they are. */
+  schema?: SourceSchema;
   topicPrefix: string;
   changesMax: number;
   deadLetters: DeadLetterSink;
+  status: ReplicaStatus;
   failpoint: Failpoint;
 }
 
@@ -34,8 +44,27 @@ interface Decoded<E> {
   txId: number | null;
 }
 
+interface Work {
+  claim: Claim;
+  table: Table;
+  /** Dead letters that are stored already, `<offset> <generation>`: reading again does not store them twice. */
+  told: Set<string>;
+}
+
+/** What a batch is computed from: as it was at one moment in Redis. */
+interface Reading {
+  hold: Hold | null;
+  /** As stored: part of the fence. */
+  stateText: string;
+  state: TableState;
+  stored: Map<string, StoredRow>;
+  /** Id → text of its parked mark, '' when there is none; only where a dead letter or a replay needs it. */
+  marks: Map<string, string>;
+}
+
 export class CdcProcessor implements Processor {
   readonly topics: string[];
+  readonly standing = new Set<string>();
   readonly #options: CdcOptions;
   readonly #tableOf: Map<string, Table>;
 
@@ -47,61 +76,122 @@ export class CdcProcessor implements Processor {
 
   async apply(claim: Claim, records: SourceRecord[]): Promise<Applied> {
     const table = this.#tableOf.get(claim.topic);
-    return table ? this.#applyTable(claim, table, records) : this.#applyHeartbeats(claim, records);
+    if (!table) return this.#applyHeartbeats(claim, records);
+    for (const part of aroundTruncates(await this.#decode(table, records))) {
+      const applied = await this.#applyPart(claim, table, part);
+      if (applied.result !== 'applied') return applied;
+    }
+    return { result: 'applied' };
   }
 
-  async #applyTable(claim: Claim, table: Table, records: SourceRecord[]): Promise<Applied> {
-    const decoded = records.map((record) => {
-      const event = decodeTableEvent(table, record);
-      return { record, event, txId: event.kind === 'change' ? event.txId : null };
-    });
-    const { hold, stored } = await this.#read(table, decoded);
+  /** An image that does not fit is decoded again when the source's columns turn out to be others than were known. */
+  async #decode(table: Table, records: SourceRecord[]): Promise<Decoded<TableEvent>[]> {
+    const { schema } = this.#options;
+    const decoded = decodeAll(schema?.current(table.name) ?? table, records);
+    const doesFit = ({ event }: Decoded<TableEvent>): boolean => !(event.kind === 'change' ? event.foreign : event.kind === 'rejected' && event.reason === 'bad_column');
+    if (!schema || decoded.every(doesFit) || !(await schema.refresh(table.name))) return decoded;
+    return decodeAll(schema.current(table.name) ?? table, records);
+  }
+
+  async #applyPart(claim: Claim, table: Table, decoded: Decoded<TableEvent>[]): Promise<Applied> {
+    const reading = await this.#read(table, decoded);
+    const { hold } = reading;
     const visible = beforeHold(decoded, hold);
-    const letters = visible.flatMap(({ record, event }) => (event.kind === 'rejected' ? [{ record, rejected: event }] : []));
-    if (letters.length > 0) await this.#options.deadLetters(claim, letters);
-    const applied = visible.length === 0 ? ({ result: 'applied' } as const) : await this.#commit(claim, table, visible, stored);
+    const [first] = visible;
+    if (first?.event.kind === 'truncate') await this.#truncate(claim, table, first.event);
+    const applied = first ? await this.#commit({ claim, table, told: new Set() }, visible, reading) : ({ result: 'applied' } as const);
     return applied.result === 'applied' && hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : applied;
   }
 
-  /** One round trip: the hold in force and every stored row the events touch. */
-  async #read(table: Table, decoded: Decoded<TableEvent>[]): Promise<{ hold: Hold | null; stored: Map<string, StoredRow> }> {
+  /** One round trip: the hold in force, the table's state and every stored row the events touch. */
+  async #read(table: Table, decoded: Decoded<TableEvent>[]): Promise<Reading> {
     const { redis, keys } = this.#options;
-    const rows = rowsTouched(table, eventsOf(decoded));
-    const [hold = null, ...texts] = await redis.strings([keys.hold, ...rows.map((name) => keys.of(name))]);
+    const events = eventsOf(decoded);
+    const rows = rowsTouched(table, events);
+    const ids = idsParked(events);
+    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(table.name), ...rows.map(keys.of), ...ids.map((id) => keys.parked(table.name, id))]);
     const stored = new Map<string, StoredRow>();
     for (const [i, name] of rows.entries()) {
       const text = texts[i];
       if (text) stored.set(name, readStored(keys.of(name), text));
     }
-    return { hold: parseHold(hold), stored };
+    const marks = new Map(ids.map((id, i) => [id, texts[rows.length + i] ?? '']));
+    return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks };
   }
 
-  async #commit(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], stored: Map<string, StoredRow>): Promise<Applied> {
+  /**
+   * Stores the dead letters, then commits. Reads again as often as something it was computed from changes in between: a sweep
+   * is going on, a new generation began, or a dead letter was discarded.
+   */
+  async #commit(work: Work, decoded: Decoded<TableEvent>[], first: Reading): Promise<Applied> {
+    const { claim, table } = work;
     const { redis, keys, changesMax, failpoint } = this.#options;
-    const plan = foldBatch({ table, generation: claim.generation, events: eventsOf(decoded), stored, changesMax });
-    const script = encodeCommit({ keys, fence: claim, advance: advanceTo(decoded), plan, table, changesMax });
-    failpoint('cdc.commit');
-    const reply = decodeReply(await redis.commit(script.keys, script.args));
-    return reply.result === 'overflow' ? this.#isolate(claim, table, decoded, reply.counter) : settle(claim, reply, decoded);
+    const stateKey = keys.tableState(table.name);
+    for (let reading = first; ; reading = await this.#read(table, decoded)) {
+      const { state, stateText, stored } = reading;
+      const filled = fillUnavailable(table, eventsOf(decoded), stored);
+      const { events, marks } = settleParked({ table, events: filled, ...reading });
+      await this.#tellLetters(work, decoded, filled, new Set(events), state.generation);
+      const writes = foldBatch({ table, state, events, marks, stored, changesMax });
+      const { fields, strings } = expectFence(keys, claim);
+      const expect = { fields, strings: [...strings, [stateKey, stateText] as [string, string]] };
+      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moveFence(keys, claim, advanceTo(decoded)) });
+      failpoint('cdc.commit');
+      const reply = decodeReply(await redis.commit(script.keys, script.args));
+      if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);
+      const isPassing = reply.result === 'stale' && (reply.key === stateKey || [...marks.keys()].some((id) => reply.key === keys.parked(table.name, id)));
+      if (!isPassing) return this.#settle(claim, reply, decoded);
+    }
+  }
+
+  /** `events`: what became of the decoded records, in their order; `kept`: those that take effect. */
+  async #tellLetters({ claim, table, told }: Work, decoded: Decoded<TableEvent>[], events: TableEvent[], kept: Set<TableEvent>, generation: number): Promise<void> {
+    const letters = events.flatMap((event, i) => {
+      const { record } = decoded[i]!;
+      const isNew = event.kind === 'rejected' && kept.has(event) && !told.has(`${record.offset} ${generation}`);
+      return isNew ? [{ record, rejected: event, generation }] : [];
+    });
+    if (letters.length === 0) return;
+    const missing = letters.find(({ rejected }) => rejected.reason === 'unavailable_value');
+    if (missing) await this.#options.status.set(table.name, 'rebuilding', 'cut', missing.rejected.detail);
+    await this.#options.deadLetters(claim, letters);
+    for (const { record } of letters) told.add(`${record.offset} ${generation}`);
+  }
+
+  /**
+   * Raises the table's mark, so that nothing older is applied any more in any partition, and sweeps what was applied before.
+   * The record itself is committed after that: whoever dies in between leaves it to be read again, and the sweep goes on.
+   */
+  async #truncate(claim: Claim, table: Table, { lsn }: Truncate): Promise<void> {
+    const { redis, keys, status, failpoint } = this.#options;
+    const scope = partitionName(claim);
+    const state = await changeTableState(redis, keys, table.name, (old) => (BigInt(old.mark) < BigInt(lsn) ? { ...old, mark: lsn, sweeps: old.sweeps + 1 } : old));
+    await status.set(table.name, 'sweeping', scope, 'TRUNCATE: its rows are being removed');
+    this.standing.add(scope);
+    try {
+      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('cdc.sweep') });
+    } finally {
+      this.standing.delete(scope);
+    }
+    await status.clear(table.name, 'sweeping', scope);
   }
 
   /** A counter refused the batch: halve it until the one event that cannot be added stands alone, and dead-letter that. */
-  async #isolate(claim: Claim, table: Table, decoded: Decoded<TableEvent>[], counter: string): Promise<Applied> {
+  async #isolate(work: Work, decoded: Decoded<TableEvent>[], counter: string): Promise<Applied> {
     if (decoded.length === 1) {
       const { record, event } = decoded[0]!;
       if (event.kind !== 'change') throw overflown(counter);
-      const rejected: Rejected = { kind: 'rejected', offset: event.offset, op: event.op, reason: 'sum_range', detail: `${counter} would leave int64`, id: event.id };
-      await this.#options.deadLetters(claim, [{ record, rejected }]);
-      return this.#readAndCommit(claim, table, [{ record, event: rejected, txId: null }]);
+      const { offset, op, id, replay } = event;
+      const rejected: Rejected = { kind: 'rejected', offset, ...(replay && { replay }), op, reason: 'sum_range', detail: `${counter} would leave int64`, id };
+      return this.#readAndCommit(work, [{ record, event: rejected, txId: null }]);
     }
     const middle = Math.ceil(decoded.length / 2);
-    const first = await this.#readAndCommit(claim, table, decoded.slice(0, middle));
-    return first.result === 'applied' ? this.#readAndCommit(claim, table, decoded.slice(middle)) : first;
+    const first = await this.#readAndCommit(work, decoded.slice(0, middle));
+    return first.result === 'applied' ? this.#readAndCommit(work, decoded.slice(middle)) : first;
   }
 
-  async #readAndCommit(claim: Claim, table: Table, decoded: Decoded<TableEvent>[]): Promise<Applied> {
-    const { stored } = await this.#read(table, decoded);
-    return this.#commit(claim, table, decoded, stored);
+  async #readAndCommit(work: Work, decoded: Decoded<TableEvent>[]): Promise<Applied> {
+    return this.#commit(work, decoded, await this.#read(work.table, decoded));
   }
 
   async #applyHeartbeats(claim: Claim, records: SourceRecord[]): Promise<Applied> {
@@ -114,13 +204,48 @@ export class CdcProcessor implements Processor {
     const visible = beforeHold(decoded, hold);
     if (visible.length > 0) {
       const json = visible.findLast(({ event }) => event !== null)?.event?.json;
-      const script = encodeSetCommit(keys, claim, advanceTo(visible), json ? [[keys.heartbeat, json]] : []);
-      const applied = settle(claim, decodeReply(await redis.commit(script.keys, script.args)), visible);
+      const moved = moveFence(keys, claim, advanceTo(visible));
+      const script = encodeCommit(keys, { expect: expectFence(keys, claim), ...moved, strings: [...moved.strings, ...(json ? [[keys.heartbeat, json] as [string, string]] : [])] });
+      const applied = this.#settle(claim, decodeReply(await redis.commit(script.keys, script.args)), visible);
       if (applied.result !== 'applied') return applied;
     }
     return hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : { result: 'applied' };
   }
+
+  /** Moves the claim's fence with an applied commit. */
+  #settle(claim: Claim, reply: CommitReply, decoded: Decoded<unknown>[]): Applied {
+    const { keys } = this.#options;
+    switch (reply.result) {
+      case 'applied':
+        claim.offset = decoded.at(-1)!.record.offset + 1n;
+        return { result: 'applied' };
+      case 'stale': {
+        const cause = reply.key === keys.pipeline ? 'spec' : reply.key === keys.offset(claim.topic, claim.partition) ? 'offset' : 'epoch';
+        return { result: 'refused', cause, stored: reply.found };
+      }
+      case 'overflow':
+        throw overflown(reply.counter);
+    }
+  }
 }
+
+/** Parts in order; each TRUNCATE is a part of its own. */
+function* aroundTruncates(decoded: Decoded<TableEvent>[]): Generator<Decoded<TableEvent>[]> {
+  let from = 0;
+  for (const [i, { event }] of decoded.entries()) {
+    if (event.kind !== 'truncate') continue;
+    if (i > from) yield decoded.slice(from, i);
+    yield [decoded[i]!];
+    from = i + 1;
+  }
+  if (from < decoded.length) yield from === 0 ? decoded : decoded.slice(from);
+}
+
+const decodeAll = (table: Table, records: SourceRecord[]): Decoded<TableEvent>[] =>
+  records.map((record) => {
+    const event = decodeTableEvent(table, record);
+    return { record, event, txId: 'txId' in event ? event.txId : null };
+  });
 
 const eventsOf = (decoded: Decoded<TableEvent>[]): TableEvent[] => decoded.map(({ event }) => event);
 
@@ -134,21 +259,6 @@ function beforeHold<E>(decoded: Decoded<E>[], hold: Hold | null): Decoded<E>[] {
 function advanceTo(decoded: Decoded<unknown>[]): Advance {
   const { record } = decoded.at(-1)!;
   return { lastOffset: record.offset, fingerprint: fingerprint(record), recordMs: record.timestampMs };
-}
-
-/** Moves the claim's fence with an applied commit. */
-function settle(claim: Claim, reply: CommitReply, decoded: Decoded<unknown>[]): Applied {
-  switch (reply.result) {
-    case 'applied':
-      claim.offset = decoded.at(-1)!.record.offset + 1n;
-      return { result: 'applied' };
-    case 'fenced':
-      return { result: 'refused', epoch: reply.epoch, offset: reply.offset, cause: 'fence' };
-    case 'guarded':
-      return { result: 'refused', epoch: claim.epoch, offset: claim.offset, cause: 'guard' };
-    case 'overflow':
-      throw overflown(reply.counter);
-  }
 }
 
 const overflown = (counter: string): PipelineError => new PipelineError('redis_refused', `${counter} is so large that no event can be counted any more`);

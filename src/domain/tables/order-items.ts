@@ -1,5 +1,5 @@
 import { multiply } from '../amount.ts';
-import { cents } from '../columns.ts';
+import { cents, integer } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { CounterContribution, Table } from './table.ts';
 
@@ -16,13 +16,15 @@ export const orderItems: Table = {
   },
   contributions: (row) => {
     const counters: CounterContribution[] = [[names.live('order_items'), 'live', 1]];
-    if (row['product_id'] !== null) {
-      const product = names.product(String(row['product_id']));
-      const quantity = (row['quantity'] ?? 0) as number | bigint;
+    const productId = integer(row, 'product_id');
+    const quantity = integer(row, 'quantity') ?? 0;
+    const revenue = multiply(quantity, cents(row, 'unit_price'));
+    if (productId !== null) {
+      const product = names.product(String(productId));
       counters.push(
         [product, 'items', 1],
         [product, 'sold_units', quantity],
-        [product, 'revenue_cents', multiply(quantity, cents(row, 'unit_price'))],
+        [product, 'revenue_cents', revenue],
       );
     }
     return { counters, members: [] };

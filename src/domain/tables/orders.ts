@@ -1,4 +1,4 @@
-import { cents, epochMs, label } from '../columns.ts';
+import { cents, epochMs, integer, label } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { CounterContribution, Table } from './table.ts';
 
@@ -23,11 +23,12 @@ export const orders: Table = {
       [names.ordersByStatus, status, 1],
       [names.revenue, `cents:${status}`, amount],
     ];
-    if (row['status'] !== 'cancelled') counters.push([names.revenue, 'total_cents', amount]);
-    const customer = row['customer_id'];
+    if (status !== 'cancelled') counters.push([names.revenue, 'total_cents', amount]);
+    const customer = integer(row, 'customer_id');
+    const scoreMs = epochMs(row, 'order_date') ?? 0;
     return {
       counters,
-      members: customer === null ? [] : [[names.customerOrders(String(customer)), String(row['id']), epochMs(row, 'order_date') ?? 0]],
+      members: customer === null ? [] : [[names.customerOrders(String(customer)), String(row['id']), scoreMs]],
     };
   },
 };

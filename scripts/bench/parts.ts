@@ -1,0 +1,80 @@
+/** Which parts there are, how large each is, and what they share: one lab, one filled topic. */
+import { fillTopic } from './topic.ts';
+import { applyTable, measureApply } from './apply-stage.ts';
+import { measureProfile, profileTable } from './profile.ts';
+import { measureMemory, memoryTable } from './memory.ts';
+import { startFilledStack } from './real-stack.ts';
+import { latencyTable, measureLatency } from './latency.ts';
+import { round, table } from './figures.ts';
+import { startLab, type Lab } from './lab.ts';
+import { describeMachine, type Machine } from './machine.ts';
+import { orderEvents } from './order-events.ts';
+import type { Workload } from './runs.ts';
+
+export interface BenchOptions {
+  /** None = all. */
+  parts: string[];
+  quick: boolean;
+  redisFile: string | undefined;
+  say: (text: string) => void;
+}
+
+export interface PartResult {
+  part: string;
+  /** Everything, raw samples too. */
+  report: { part: string; machine: Machine; startedAt: string; quick: boolean; result: unknown };
+  /** Markdown. */
+  text: string;
+}
+
+export async function runParts({ parts, quick, redisFile, say }: BenchOptions): Promise<PartResult[]> {
+  const machine = describeMachine();
+  const startedAt = new Date().toISOString();
+  const results: PartResult[] = [];
+  const add = (part: string, result: unknown, text: string): void => {
+    results.push({ part, report: { part, machine, startedAt, quick, result }, text });
+  };
+  const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
+  if (['a', 'e', 'f'].some(wanted)) {
+    const lab = await startLab(redisFile);
+    try {
+      const size = quick ? { warmUp: 20_000, events: 80_000 } : { warmUp: 50_000, events: 550_000 };
+      const workload = ['a', 'f'].some(wanted) ? await fillOrders(lab, size, say) : null;
+      if (workload && wanted('a')) {
+        const result = await measureApply(lab, workload, quick ? 1 : 3, say);
+        add('a', result, applyTable(result));
+      }
+      if (workload && wanted('f')) {
+        const result = await measureProfile(lab, lab.redis[0]!, workload);
+        add('f', result, profileTable(result));
+      }
+      if (wanted('e')) {
+        const result = await measureMemory(lab, lab.redis.at(-1)!, quick ? 150_000 : 5_000_000);
+        add('e', result, memoryTable(result));
+      }
+    } finally {
+      await lab.stop();
+    }
+  }
+  if (['b', 'c'].some(wanted)) {
+    const { stack, snapshot } = await startFilledStack(quick ? 20_000 : 200_000);
+    try {
+      say(`c ${snapshot.rows} rows: ${round(snapshot.rowsPerSecond)} rows/s`);
+      if (wanted('c')) add('c', snapshot, table(['snapshot', 'seconds', 'rows/s'], [[snapshot.rows, round(snapshot.seconds, 1), round(snapshot.rowsPerSecond)]]));
+      if (wanted('b')) {
+        const result = await measureLatency(stack, { rates: [200, 1000], rounds: quick ? 1 : 3, seconds: quick ? 5 : 30, warmUpSeconds: quick ? 5 : 20 }, say);
+        add('b', result, latencyTable(result));
+      }
+    } finally {
+      await stack.stop();
+    }
+  }
+  return results;
+}
+
+async function fillOrders(lab: Lab, size: { warmUp: number; events: number }, say: (text: string) => void): Promise<Workload> {
+  const topic = `${lab.settings.TOPIC_PREFIX}.public.orders`;
+  const filled = await fillTopic(lab.kafka, topic, orderEvents(), size.events);
+  say(`filled ${topic}: ${filled.events} events in ${filled.records} records, ${Math.round(filled.bytes / filled.events)} B an event`);
+  return { ...size, topic, topicPrefix: lab.settings.TOPIC_PREFIX };
+}

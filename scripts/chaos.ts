@@ -1,0 +1,128 @@
+/**
+ * `npm run chaos -- --all | <name …> [--repeat N] [--seed S] [--list]`: scenarios that break a real stack under load.
+ * Each run of a scenario has a stack of its own and a seed that repeats its choices: round r of seed S is seed S + r.
+ * Invariant: a test that passes without having shown that its fault landed counts as failed.
+ * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { parseArgs } from 'node:util';
+import { startStack } from '../test/stack.ts';
+
+interface Scenario {
+  name: string;
+  file: string;
+  speed: 'quick' | 'long';
+}
+
+interface Result {
+  scenario: string;
+  seed: number;
+  seconds: number;
+  landed: string[];
+  failures: string[];
+}
+
+interface TestEvent {
+  type: string;
+  data: { nesting: number; name?: string; message?: string; details?: { error?: Error } };
+}
+
+const ending = '.test.ts';
+const scenarioTimeoutMs = 30 * 60_000;
+const consumersMost = 3;
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+}
+
+/** Exit code: 0 when every scenario survived, 1 when one did not. */
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { all: { type: 'boolean' }, list: { type: 'boolean' }, repeat: { type: 'string', default: '1' }, seed: { type: 'string' } },
+  });
+  const scenarios = [...scenariosIn('chaos', 'quick'), ...scenariosIn('chaos-long', 'long')];
+  if (values.list) {
+    for (const { name, speed } of scenarios) console.log(`${name.padEnd(24)} ${speed}`);
+    return 0;
+  }
+  const unknown = positionals.filter((name) => !scenarios.some((one) => one.name === name));
+  const chosen = values.all ? scenarios : scenarios.filter(({ name }) => positionals.includes(name));
+  if (unknown.length > 0 || chosen.length === 0) {
+    throw new Error(`${unknown.length > 0 ? `No scenario is called ${unknown.join(', ')}` : 'Name a scenario, or --all'}. There are: ${scenarios.map(({ name }) => name).join(', ')}`);
+  }
+  const firstSeed = naturalOf('--seed', values.seed ?? String(Math.floor(Math.random() * 1_000_000)));
+  const rounds = naturalOf('--repeat', values.repeat);
+  console.log(`seed ${firstSeed}: the same choices again by npm run chaos -- ${values.all ? '--all' : chosen.map(({ name }) => name).join(' ')} --repeat ${rounds} --seed ${firstSeed}`);
+  const results: Result[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const scenario of chosen) if (!stop.signal.aborted) results.push(await runScenario(scenario, firstSeed + round));
+  }
+  return summarize(results);
+}
+
+function scenariosIn(folder: string, speed: Scenario['speed']): Scenario[] {
+  const files = readdirSync(join('test', folder)).filter((file) => file.endsWith(ending));
+  return files.sort().map((file) => ({ name: file.slice(0, -ending.length), file: join('test', folder, file), speed }));
+}
+
+function naturalOf(option: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`${option} must be a whole number, not ${text}`);
+  return Number(text);
+}
+
+async function runScenario({ name, file }: Scenario, seed: number): Promise<Result> {
+  const consumers = 1 + (seed % consumersMost);
+  console.log(`\n${name}, seed ${seed}, ${consumers} consumer(s)`);
+  const startedMs = performance.now();
+  const result: Result = { scenario: name, seed, seconds: 0, landed: [], failures: [] };
+  const stack = await startStack({ SLUICE_CDC_CONSUMERS: String(consumers) });
+  try {
+    process.env['SLUICE_TEST_STACK'] = JSON.stringify({ dir: stack.dir, env: stack.env });
+    process.env['SLUICE_CHAOS_SEED'] = String(seed);
+    await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
+  } finally {
+    await stack.stop();
+  }
+  result.seconds = Math.round((performance.now() - startedMs) / 1000);
+  return result;
+}
+
+/** Notes and prints what was hit and how each test ended. */
+async function watch(result: Result, events: AsyncIterable<TestEvent>): Promise<void> {
+  let passed = 0;
+  for await (const { type, data } of events) {
+    if (type === 'test:diagnostic' && data.message?.startsWith('landed: ')) {
+      result.landed.push(data.message.slice('landed: '.length));
+      console.log(`  hit       ${result.landed.at(-1)}`);
+    } else if (type === 'test:pass' && !data.name?.endsWith(ending)) {
+      passed += 1;
+      console.log(`  survived  ${data.name}`);
+    } else if (type === 'test:fail') {
+      const cause = data.details?.error?.cause;
+      result.failures.push(`${data.name}: ${cause instanceof Error ? cause.message : String(data.details?.error?.message)}`);
+      console.log(`  FAILED    ${result.failures.at(-1)}`);
+    }
+  }
+  if (result.failures.length === 0 && (passed === 0 || result.landed.length < passed)) {
+    result.failures.push(`${passed} tests passed, ${result.landed.length} faults were seen to land`);
+    console.log(`  FAILED    ${result.failures.at(-1)}`);
+  }
+}
+
+function summarize(results: Result[]): number {
+  const failed = results.filter(({ failures }) => failures.length > 0);
+  console.log(`\n${'scenario'.padEnd(24)} ${'seed'.padEnd(8)} ${'faults'.padEnd(7)} ${'seconds'.padEnd(8)} result`);
+  for (const { scenario, seed, landed, seconds, failures } of results) {
+    console.log(`${scenario.padEnd(24)} ${String(seed).padEnd(8)} ${String(landed.length).padEnd(7)} ${String(seconds).padEnd(8)} ${failures.length === 0 ? 'survived' : 'FAILED'}`);
+  }
+  console.log(`\n${results.length - failed.length} survived, ${failed.length} failed${stop.signal.aborted ? ', cut short' : ''}`);
+  return failed.length > 0 || stop.signal.aborted ? 1 : 0;
+}

@@ -1,0 +1,72 @@
+/**
+ * What is told of a rebuild in `cdc:status`, and whether it can work at all.
+ * Invariant: what needed a rebuild is taken back only by one that ended well; one that did not end says what to do.
+ */
+import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { RedisStore } from '../adapters/redis.ts';
+import { PipelineError } from '../domain/errors.ts';
+import type { Keys } from '../domain/keys.ts';
+import { tableTopic } from '../domain/topics.ts';
+import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
+import type { RebuildActivities } from '../workflows/contract.ts';
+
+export interface RebuildStatusDeps {
+  redis: RedisStore;
+  keys: Keys;
+  admin: Pick<KafkaAdmin, 'offsets'>;
+  topicPrefix: string;
+}
+
+/** What a condition is about: a rebuild, a topic without its history, the slot, changed columns, the connector. */
+export const scopes = { rebuild: 'rebuild', cut: 'cut', slot: 'slot', columns: 'columns', connector: 'connector' } as const;
+
+type StatusSide = Pick<RebuildActivities, 'planRebuild' | 'announceRebuild' | 'finishRebuild' | 'abandonRebuild'>;
+
+export function createRebuildStatusActivities({ redis, keys, admin, topicPrefix }: RebuildStatusDeps): StatusSide {
+  const status = createReplicaStatus(redis, keys);
+
+  /** Why a table's topic is not its whole history; empty when it is. */
+  const findGap = async (table: string): Promise<string> => {
+    const why = await whyCut(status, table);
+    if (why) return `the topic of ${table} was cut (${why})`;
+    const begun = (await admin.offsets(tableTopic(topicPrefix, table))).find(({ low }) => low > 0n);
+    return begun ? `the topic of ${table} no longer has its beginning (partition ${begun.partition} starts at ${begun.low})` : '';
+  };
+
+  return {
+    planRebuild: async (tables, mode) => {
+      const lost = (await status.conditions()).find((one) => one.state === 'halted' && one.scope === scopes.slot);
+      if (lost && mode !== 'all') throw new PipelineError('slot_lost', lost.why);
+      const gaps = mode === 'topic' ? await Promise.all(tables.map(findGap)) : [];
+      const gap = gaps.find((why) => why !== '');
+      return gap === undefined ? { mode, note: '' } : { mode: 'snapshot', note: `${gap}: reading from the source instead` };
+    },
+    announceRebuild: async (tables, why) => {
+      for (const table of tables) {
+        await status.set(table, 'rebuilding', scopes.rebuild, why);
+        await status.clear(table, 'halted', scopes.rebuild);
+      }
+    },
+    finishRebuild: async ({ tables }, mode) => {
+      for (const { table, columns, cut } of tables) {
+        if (columns) await redis.setFields(keys.columns, { [table]: columns });
+        await status.clear(table, 'drift', scopes.columns);
+        if ((await whyCut(status, table)) === cut) await status.clear(table, 'rebuilding', scopes.cut); // another cut is the next rebuild's
+        if (mode === 'all') await status.clear(table, 'halted', scopes.slot);
+        await status.clear(table, 'rebuilding', scopes.rebuild);
+      }
+    },
+    abandonRebuild: async (tables, why) => {
+      const conditions = await status.conditions();
+      for (const table of tables) {
+        const isNeeded = conditions.some((one) => one.table === table && (one.scope === scopes.cut || one.scope === scopes.columns));
+        const text = why || (isNeeded ? `its re-reading was cancelled: run sluice resync ${table}` : '');
+        if (text) await status.set(table, 'halted', scopes.rebuild, text);
+        await status.clear(table, 'rebuilding', scopes.rebuild);
+      }
+    },
+  };
+}
+
+export const whyCut = async (status: ReplicaStatus, table: string): Promise<string> =>
+  (await status.conditions()).find((one) => one.table === table && one.state === 'rebuilding' && one.scope === scopes.cut)?.why ?? '';

@@ -1,0 +1,95 @@
+/**
+ * Rebuilding tables, the replica's side: generations, ends, and sweeps.
+ * Invariant: every activity may be repeated, and half done is as good as not done.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { Queryable } from '../adapters/postgres.ts';
+import type { RedisStore } from '../adapters/redis.ts';
+import type { Keys } from '../domain/keys.ts';
+import { positionOf } from '../domain/start-position.ts';
+import type { TableState } from '../domain/table-state.ts';
+import { tables as replicated } from '../domain/tables/registry.ts';
+import { notificationTopic, tableTopic } from '../domain/topics.ts';
+import { rewindTable } from '../replica/rewind.ts';
+import { createReplicaStatus } from '../replica/status.ts';
+import { sweepTable } from '../replica/sweep.ts';
+import { raiseGeneration, readTableState } from '../replica/table-state.ts';
+import type { NotedEnd, RebuildActivities, Round } from '../workflows/contract.ts';
+import { readColumns } from './columns.ts';
+import { whyCut } from './rebuild-status.ts';
+
+export interface RebuildDeps {
+  redis: RedisStore;
+  keys: Keys;
+  admin: KafkaAdmin;
+  /** The source, reading only. */
+  db: Queryable;
+  topicPrefix: string;
+}
+
+type ReplicaSide = Pick<RebuildActivities, 'rewindTables' | 'beginRound' | 'noteEnds' | 'waitApplied' | 'isUndisturbed' | 'sweepOlder'>;
+
+const sliceMs = 4000;
+const pollMs = 100;
+
+export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }: RebuildDeps): ReplicaSide {
+  const status = createReplicaStatus(redis, keys);
+  const topicOf = (table: string): string => tableTopic(topicPrefix, table);
+
+  const noteEnds = async (tables: string[]): Promise<NotedEnd[]> =>
+    (await Promise.all(tables.map(async (table) => (await admin.offsets(topicOf(table))).map(({ partition, high }) => ({ topic: topicOf(table), partition, high: String(high) }))))).flat();
+
+  const countLeft = async (ends: NotedEnd[]): Promise<number> => {
+    const fences = await redis.strings(ends.map(({ topic, partition }) => keys.offset(topic, partition)));
+    const owners = await redis.hashes(ends.map(({ topic, partition }) => keys.owner(topic, partition)));
+    return ends.reduce((left, { high }, i) => {
+      const position = positionOf(BigInt(fences[i] ?? 0), owners[i]?.['seen'] ?? null);
+      return left + Math.max(0, Number(BigInt(high) - position));
+    }, 0);
+  };
+
+  /** Notes what there is, then makes the new generations by `raise`. */
+  const begin = async (tables: string[], raise: (table: string) => Promise<TableState>): Promise<Round> => {
+    const columns = await readColumns(db, tables);
+    const [end] = await admin.offsets(notificationTopic(topicPrefix));
+    const round: Round = { cursor: String(end?.high ?? 0n), tables: [] };
+    for (const table of tables) {
+      const cut = await whyCut(status, table);
+      const { generation, mark } = await raise(table);
+      round.tables.push({ table, generation, mark, columns: columns[table] ?? '', cut });
+    }
+    return round;
+  };
+
+  return {
+    rewindTables: async (tables) => {
+      const ends = await noteEnds(tables);
+      const refs = (table: string) => ends.filter(({ topic }) => topic === topicOf(table)).map(({ topic, partition }) => ({ topic, partition }));
+      return { ends, round: await begin(tables, (table) => rewindTable(redis, keys, refs(table), table)) };
+    },
+    beginRound: (tables) => begin(tables, (table) => raiseGeneration(redis, keys, table)),
+    noteEnds,
+    waitApplied: async (ends) => {
+      for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
+        const left = await countLeft(ends);
+        if (left === 0 || Date.now() > deadlineMs) return left;
+      }
+    },
+    isUndisturbed: async ({ tables }) => {
+      const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
+      return tables.every(({ generation, mark }, i) => states[i]!.generation === generation && states[i]!.mark === mark);
+    },
+    sweepOlder: async ({ tables }) => {
+      const { cancellationSignal: signal } = Context.current();
+      let swept = 0;
+      for (const { table: name, generation } of tables) {
+        const table = replicated.find((one) => one.name === name)!;
+        const counts = await sweepTable({ redis, keys, table, signal, isStale: ({ version }) => version.generation < generation, onProgress: (done) => Context.current().heartbeat({ table: name, ...done }) });
+        swept += counts.swept;
+      }
+      return swept;
+    },
+  };
+}

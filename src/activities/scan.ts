@@ -1,0 +1,68 @@
+/**
+ * Debezium's notifications about a snapshot, folded to how far it is. Pure.
+ * A notification's id is that of the newest signal, whichever table it is about: only a table's first chunk tells that a scan
+ * is not the rest of an earlier one.
+ */
+import { z } from 'zod';
+import type { Scan } from '../workflows/contract.ts';
+
+const notificationSchema = z.object({
+  type: z.string(),
+  aggregate_type: z.string(),
+  additional_data: z.record(z.string(), z.string()).nullish(),
+});
+
+const incremental = 'Incremental Snapshot';
+const schema = 'public';
+
+/** `tables`: those that are awaited. `initial`: of a connector's first snapshot. Anything that is no notification changes nothing. */
+export function foldNotification(scan: Scan, text: string, tables: string[], initial: boolean): Scan {
+  const parsed = notificationSchema.safeParse(parseJson(text));
+  if (!parsed.success || (parsed.data.aggregate_type === incremental) === initial) return scan;
+  const { type, additional_data: data } = parsed.data;
+  const of = (name: string): string | undefined => tables.find((table) => data?.[name] === `${schema}.${table}`);
+  if (initial) return foldInitial(scan, type, of('scanned_collection'), Number(data?.['total_rows_scanned'] ?? 0), tables);
+  if (type === 'ABORTED') {
+    const stopped = tables.filter((table) => (data?.['data_collections'] ?? '').split(',').includes(`${schema}.${table}`) && !scan.done.includes(table));
+    return stopped.length === 0 ? scan : { ...scan, failed: `the snapshot of ${stopped.join(', ')} was stopped by a signal` };
+  }
+  const current = of('current_collection_in_progress');
+  if (type === 'IN_PROGRESS' && current) return foldChunk(scan, current, data ?? {});
+  const scanned = of('scanned_collection');
+  return type === 'TABLE_SCAN_COMPLETED' && scanned ? foldScanned(scan, scanned, data ?? {}) : scan;
+}
+
+function foldInitial(scan: Scan, type: string, scanned: string | undefined, rows: number, tables: string[]): Scan {
+  if (type === 'STARTED') return { ...scan, rowsRead: {} };
+  if (type === 'TABLE_SCAN_COMPLETED' && scanned) return { ...scan, rowsRead: { ...scan.rowsRead, [scanned]: rows } };
+  return type === 'COMPLETED' ? { ...scan, done: tables } : scan;
+}
+
+function foldChunk(scan: Scan, table: string, data: Record<string, string>): Scan {
+  const chunk = Number(data['chunk_index'] ?? 0);
+  if (chunk !== 1 && !scan.begun.includes(table)) return scan;
+  const rowsTotal = Number(data['total_rows'] ?? 0);
+  const share = Math.min(1, chunk / Math.max(1, Number(data['total_chunks'] ?? 1)));
+  return {
+    ...scan,
+    begun: [...new Set([...scan.begun, table])],
+    rowsRead: { ...scan.rowsRead, [table]: Math.round(share * rowsTotal) },
+    rowsTotal: { ...scan.rowsTotal, [table]: rowsTotal },
+  };
+}
+
+function foldScanned(scan: Scan, table: string, data: Record<string, string>): Scan {
+  const status = data['status'] ?? '';
+  if (status === 'EMPTY') return { ...scan, done: [...new Set([...scan.done, table])] };
+  if (!scan.begun.includes(table) && status === 'SUCCEEDED') return scan;
+  if (status !== 'SUCCEEDED') return { ...scan, failed: `Debezium could not read ${table} (${status}): see logs/connect.log` };
+  return { ...scan, done: [...new Set([...scan.done, table])], rowsRead: { ...scan.rowsRead, [table]: scan.rowsTotal[table] ?? 0 } };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

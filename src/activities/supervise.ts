@@ -1,0 +1,165 @@
+/**
+ * What the connector's supervisor sees and does.
+ * Invariant: a slot from which changes are lost is told and the connector stopped, before anything can go on with a gap.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import type { ConnectClient, ConnectorStatus, SourceOffset } from '../adapters/connect.ts';
+import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { Queryable } from '../adapters/postgres.ts';
+import type { RedisStore } from '../adapters/redis.ts';
+import { PipelineError } from '../domain/errors.ts';
+import type { Keys } from '../domain/keys.ts';
+import { createReplicaStatus, type Condition } from '../replica/status.ts';
+import type { Finding, SupervisorActivities } from '../workflows/contract.ts';
+import { describeDrift, readColumns } from './columns.ts';
+import { scopes } from './rebuild-status.ts';
+
+export interface SuperviseDeps {
+  redis: RedisStore;
+  keys: Keys;
+  admin: KafkaAdmin;
+  connect: ConnectClient;
+  /** The source, reading only. */
+  db: Queryable;
+  tables: string[];
+  /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
+  topics: string[];
+  /** Name of the connector and of its slot. */
+  connector: string;
+  /** Nothing of it for this long, while the servers answer, is silence. */
+  silentMs: number;
+}
+
+const pollMs = 2000;
+const watchMs = 10 * 60_000;
+/** It must run this long to count as recovered: one that reads a bad event over and over runs for seconds. */
+const recoveredMs = 30_000;
+
+/** What is remembered between two looks. */
+interface Watch {
+  /** Since when the connector stands still or the servers answer; null while they do not. */
+  stillSinceMs: number | null;
+  runningSinceMs: number | null;
+  written: bigint;
+}
+
+export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivities {
+  const { redis, keys, connect, tables, connector } = deps;
+  const status = createReplicaStatus(redis, keys);
+  const tellAll = async (scope: string, why: string): Promise<void> => {
+    for (const table of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
+  };
+
+  return {
+    watchPipeline: async (failures, quietMs) => {
+      const { cancellationSignal: signal } = Context.current();
+      const startedMs = Date.now();
+      const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
+      for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
+        Context.current().heartbeat();
+        const conditions = await status.conditions();
+        const running = await answer(() => connect.connectorStatus(connector));
+        const finding =
+          (await findLostChanges(deps, running, conditions)) ??
+          (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
+          (await findStaleTable(deps, conditions));
+        if (finding) return finding;
+      }
+      return { kind: 'quiet' };
+    },
+    restartConnector: async (onlyFailed) => {
+      await connect.restart(connector, onlyFailed);
+    },
+    reportConnector: (why) => tellAll(scopes.connector, why),
+    haltForSlot: async (why) => {
+      await tellAll(scopes.slot, why);
+      await connect.stop(connector);
+    },
+  };
+}
+
+interface Slot {
+  lost: boolean;
+  confirmed: string;
+}
+
+/** Debezium itself stops at a slot that is ahead of what it remembers or gone; it waits for ever at one that was invalidated. */
+async function findLostChanges({ db, connect, connector }: SuperviseDeps, running: ConnectorStatus | null, conditions: Condition[]): Promise<Finding | null> {
+  if (running?.connector.state === 'STOPPED' || conditions.some(({ scope, state }) => scope === scopes.slot && state === 'halted')) return null;
+  const rows = await answer(() =>
+    db.query<Slot>(
+      `SELECT coalesce(wal_status = 'lost', false) AS lost, coalesce(confirmed_flush_lsn - '0/0', 0)::text AS confirmed
+       FROM pg_replication_slots WHERE slot_name = $1`,
+      [connector],
+    ),
+  );
+  if (rows === null) return null;
+  const why = (what: string): Finding => ({ kind: 'slot', why: `${what}, so changes are lost: run sluice resync --all` });
+  const [slot] = rows;
+  if (slot?.lost) return why(`PostgreSQL has thrown away WAL that replication slot ${connector} had not read (PG_SLOT_KEEP_MB)`);
+  const hasFailed = running !== null && [running.connector, ...running.tasks].some(({ state }) => state === 'FAILED');
+  if (slot && !hasFailed) return null;
+  const offsets = await answer(() => connect.sourceOffsets(connector));
+  if (offsets === null || offsets.length === 0) return null; // before its first snapshot there is nothing to lose
+  if (!slot) return why(`Replication slot ${connector} is gone`);
+  return BigInt(slot.confirmed) > lsnOf(offsets) ? why(`Replication slot ${connector} was created anew`) : null;
+}
+
+const lsnOf = (offsets: SourceOffset[]): bigint =>
+  offsets.flatMap(({ lsn, lsn_proc, lsn_commit }) => [lsn, lsn_proc, lsn_commit]).reduce<bigint>((max, lsn) => (lsn && BigInt(lsn) > max ? BigInt(lsn) : max), 0n);
+
+/** Liveness by what the connector writes: its own word may be RUNNING for ever. */
+async function findConnector(
+  { admin, db, topics, silentMs }: SuperviseDeps,
+  watch: Watch,
+  running: ConnectorStatus | null,
+  { failures, isQuiet }: { failures: number; isQuiet: boolean },
+): Promise<Finding | null> {
+  const states = running === null ? [] : [running.connector.state, ...running.tasks.map(({ state }) => state)];
+  const runs = states.length > 1 && states.every((state) => state === 'RUNNING');
+  const nowMs = Date.now();
+  watch.runningSinceMs = runs ? (watch.runningSinceMs ?? nowMs) : null;
+  if (states.includes('FAILED')) return isQuiet ? null : { kind: 'failed', why: failureOf(running!) };
+  const written = runs ? await answer(async () => (await Promise.all(topics.map((topic) => admin.offsets(topic)))).flat().reduce((sum, { high }) => sum + high, 0n)) : null;
+  const hasMoved = written !== null && watch.written !== -1n && written !== watch.written;
+  const answers = written !== null && (await answer(() => db.query('SELECT 1'))) !== null;
+  watch.stillSinceMs = !answers || isQuiet ? null : hasMoved || watch.stillSinceMs === null ? nowMs : watch.stillSinceMs;
+  watch.written = written ?? -1n;
+  if (failures > 0 && hasMoved && watch.runningSinceMs !== null && nowMs - watch.runningSinceMs >= recoveredMs) return { kind: 'recovered' };
+  const stillMs = watch.stillSinceMs === null ? 0 : nowMs - watch.stillSinceMs;
+  return stillMs < silentMs ? null : { kind: 'silent', why: `nothing of the connector has reached Kafka for ${Math.round(stillMs / 1000)} s although it says RUNNING` };
+}
+
+/** Class of the deepest cause: the messages may quote rows. */
+function failureOf({ connector, tasks }: ConnectorStatus): string {
+  const trace = [connector, ...tasks].find(({ state }) => state === 'FAILED')?.trace ?? '';
+  return [...trace.matchAll(/^(?:Caused by: )?([\w.$]+(?:Exception|Error))/gm)].at(-1)?.[1] ?? 'no reason given';
+}
+
+async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
+  const columns = (await answer(() => readColumns(db, tables))) ?? {};
+  for (const table of tables) {
+    const told = conditions.filter((one) => one.table === table);
+    if (told.some(({ scope }) => scope === scopes.rebuild || scope === scopes.slot)) continue; // being rebuilt, or waiting for a person
+    const cut = told.find(({ scope, state }) => scope === scopes.cut && state === 'rebuilding');
+    if (cut) return { kind: 'stale', table, why: cut.why };
+    const now = columns[table];
+    const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
+    if (now === undefined || then === undefined || then === now) continue;
+    const why = `${describeDrift(then, now)}: reading the table again`;
+    await createReplicaStatus(redis, keys).set(table, 'drift', scopes.columns, why);
+    return { kind: 'stale', table, why };
+  }
+  return null;
+}
+
+/** Null while the server that was asked is away. */
+async function answer<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof PipelineError && error.action === 'retry') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+/** `sluice rebuild`: tables read again from their topics; `rebuild status` and `rebuild cancel` are for `resync` as well. */
+import { Option, type Command } from 'commander';
+import { rebuildEverythingId, rebuildProgressQuery, rebuildWorkflowId, type RebuildProgress } from '../workflows/contract.ts';
+import { describeProgress, replicated, requestRebuild, withTemporal, type FollowOptions } from './follow-rebuild.ts';
+
+const tableOption = () => new Option('--table <table>', 'one table instead of all').choices(replicated);
+const everyId = [rebuildEverythingId, ...replicated.map((table) => rebuildWorkflowId([table], 'topic'))];
+
+export function registerRebuild(program: Command): void {
+  const rebuild = program
+    .command('rebuild')
+    .description('Make the replica anew from the topics, or from the source where a topic is not whole; the stream goes on')
+    .addOption(tableOption())
+    .option('--detach', 'start it and return')
+    .option('--json', 'the result as one JSON object')
+    .action(({ table, ...options }: FollowOptions & { table?: string }) =>
+      requestRebuild({ tables: table ? [table] : replicated, mode: 'topic', why: 'sluice rebuild' }, options),
+    );
+  rebuild
+    .command('status')
+    .description('Show running and past rebuilds and re-syncs')
+    .option('--json', 'as one JSON object')
+    .action((_options: object, command: Command) => showRebuilds(command.optsWithGlobals<{ json?: true }>().json === true));
+  rebuild
+    .command('cancel')
+    .description('Stop running rebuilds and re-syncs')
+    .addOption(tableOption())
+    .action((_options: object, command: Command) => cancelRebuilds(command.optsWithGlobals<{ table?: string }>().table));
+}
+
+async function showRebuilds(json: boolean): Promise<void> {
+  await withTemporal(async (temporal) => {
+    const found: Record<string, { status: string; startedAt: Date; progress: RebuildProgress | null }> = {};
+    for (const id of everyId) {
+      const state = await temporal.describeWorkflow(id);
+      if (state) found[id] = { ...state, progress: await temporal.queryWorkflow<RebuildProgress>(id, rebuildProgressQuery) };
+    }
+    if (json) console.log(JSON.stringify(found, null, 2));
+    else if (Object.keys(found).length === 0) console.log('Nothing has been rebuilt.');
+    else for (const [id, { status, startedAt, progress }] of Object.entries(found)) console.log(`${id.padEnd(20)} ${status.toLowerCase().padEnd(10)} ${startedAt.toISOString()}  ${progress ? describeProgress(progress) : ''}`);
+  });
+}
+
+async function cancelRebuilds(table: string | undefined): Promise<void> {
+  await withTemporal(async (temporal) => {
+    const ids = table ? [rebuildWorkflowId([table], 'topic')] : everyId;
+    let count = 0;
+    for (const id of ids) {
+      if ((await temporal.describeWorkflow(id))?.status !== 'RUNNING') continue;
+      await temporal.cancelWorkflow(id);
+      console.log(`Cancelling ${id}. What is true of its tables afterwards: npx sluice status`);
+      count += 1;
+    }
+    if (count === 0) console.log('Nothing is being rebuilt.');
+  });
+}

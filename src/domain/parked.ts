@@ -1,0 +1,120 @@
+/**
+ * The mark under `cdc:parked:<table>:<id>`: events of the key wait as dead letters, and which replays of them may be applied.
+ * Invariant: a replay is applied only while a mark covers it, so a row never goes back behind an event that was applied, also
+ * when that event was a delete and no row is left to tell. Pure.
+ */
+import type { Rejected, RowChange, TableEvent } from './change-event.ts';
+import { rowName } from './keys.ts';
+import type { Replay } from './replay.ts';
+import type { StoredRow, Version } from './stored-row.ts';
+import { isBeforeMark, type TableState } from './table-state.ts';
+import type { Table } from './tables/table.ts';
+
+/** Covers the letters of one generation with `floor` < offset ≤ `last`. What comes up to the floor is decided. */
+export interface ParkedMark {
+  floor: bigint;
+  last: bigint;
+  generation: number;
+}
+
+/** A mark's text before and after a batch; '' = absent. Before is part of the fence: a discard may change it at any time. */
+export interface MarkChange {
+  before: string;
+  after: string;
+}
+
+/** `<floor>:<last>:<generation>`. */
+export const formatMark = (mark: ParkedMark | null): string => (mark === null ? '' : `${mark.floor}:${mark.last}:${mark.generation}`);
+
+export function parseMark(text: string): ParkedMark | null {
+  const [, floor, last, generation] = /^(-?\d+):(\d+):(\d+)$/.exec(text) ?? [];
+  return floor === undefined || last === undefined ? null : { floor: BigInt(floor), last: BigInt(last), generation: Number(generation) };
+}
+
+/** The mark once `discarded` letters of its key will not be applied and `open` ones may still be: offsets of the mark's generation. */
+export function afterDiscard(mark: ParkedMark | null, discarded: ReadonlySet<bigint>, open: Iterable<bigint>): ParkedMark | null {
+  if (mark === null || !discarded.has(mark.last)) return mark;
+  const [newest] = [...open].filter((offset) => offset > mark.floor).sort((a, b) => (a < b ? 1 : -1));
+  return newest === undefined ? null : { ...mark, last: newest };
+}
+
+const isParking = (event: TableEvent): event is RowChange | Rejected => event.kind === 'rejected' || (event.kind === 'change' && (event.replay !== undefined || event.unavailable.length > 0));
+
+/** Ids whose marks a batch needs before it can be settled, each once. Empty for nearly every batch. */
+export function idsParked(events: TableEvent[]): string[] {
+  const ids = new Set<string>();
+  for (const event of events) if (isParking(event) && event.id !== null) ids.add(event.id);
+  return [...ids];
+}
+
+export interface SettleInput {
+  table: Pick<Table, 'entity'>;
+  state: Pick<TableState, 'generation' | 'mark'>;
+  events: TableEvent[];
+  stored: ReadonlyMap<string, StoredRow>;
+  /** Id → text of its mark, for `idsParked`. */
+  marks: ReadonlyMap<string, string>;
+}
+
+interface Settled {
+  /** One for each given event; a replay that comes too late is as empty as a tombstone. */
+  events: TableEvent[];
+  marks: Map<string, MarkChange>;
+}
+
+/** Walks a batch in order: which replays may still be applied, and what each key's mark is afterwards. */
+export function settleParked({ table, state, events, stored, marks }: SettleInput): Settled {
+  if (marks.size === 0) return { events, marks: new Map() };
+  const keys = new Map([...marks].map(([id, text]) => [id, new ParkedKey(state, parseMark(text), stored.get(rowName(table.entity, id))?.version ?? null)]));
+  const settled = events.map((event): TableEvent => {
+    const key = 'id' in event && event.id !== null ? keys.get(event.id) : undefined;
+    return key === undefined || key.take(event) ? event : { kind: 'tombstone', offset: event.offset };
+  });
+  return { events: settled, marks: new Map([...keys].map(([id, { mark }]) => [id, { before: marks.get(id)!, after: formatMark(mark) }])) };
+}
+
+/** One key on the way through a batch. */
+class ParkedKey {
+  mark: ParkedMark | null;
+  /** Offset of the last event applied in this generation; null when there is no row of it. */
+  #applied: bigint | null;
+  readonly #state: SettleInput['state'];
+
+  /** Marks and rows of another generation say nothing: the table is being read anew. */
+  constructor(state: SettleInput['state'], mark: ParkedMark | null, version: Version | null) {
+    this.#state = state;
+    this.mark = mark?.generation === state.generation ? mark : null;
+    this.#applied = version?.generation === state.generation ? version.offset : null;
+  }
+
+  /** False when the event must have no effect. */
+  take(event: TableEvent): boolean {
+    if (event.kind !== 'change' && event.kind !== 'rejected') return true;
+    if (event.replay) return this.#replay(event, event.replay);
+    const { offset } = event;
+    if (event.kind === 'rejected') this.mark = { floor: this.#applied ?? this.mark?.floor ?? offset - 1n, last: offset, generation: this.#state.generation };
+    else this.#apply(event, null);
+    return true;
+  }
+
+  #replay(event: RowChange | Rejected, { of: offset, generation }: Replay): boolean {
+    const { mark } = this;
+    if (mark === null || generation !== mark.generation) return false;
+    const floor = this.#applied !== null && this.#applied > mark.floor ? this.#applied : mark.floor;
+    const isCovered = offset > floor && offset <= mark.last;
+    if (isCovered && event.kind === 'rejected') return true;
+    const decided = isCovered ? offset : floor;
+    const rest = decided < mark.last ? { ...mark, floor: decided } : null;
+    if (isCovered && event.kind === 'change' && !isBeforeMark(event.lsn, this.#state)) {
+      this.#apply(event, rest);
+      return true;
+    }
+    this.mark = rest;
+    return false;
+  }
+
+  #apply({ image, offset }: RowChange, mark: ParkedMark | null): void {
+    this.#applied = image === null ? null : offset;
+    this.mark = mark;
+  }
+}

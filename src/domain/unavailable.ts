@@ -1,0 +1,45 @@
+/**
+ * Large values that PostgreSQL did not send because the update left them alone (TOAST). With REPLICA IDENTITY FULL none is
+ * left out. Invariant: a placeholder never reaches a row; the value is the one the row has, or the event is not applied.
+ */
+import type { RowChange, TableEvent } from './change-event.ts';
+import { ColumnError, unavailableValue, type Row } from './columns.ts';
+import { rowName } from './keys.ts';
+import type { StoredRow } from './stored-row.ts';
+import type { Table } from './tables/table.ts';
+
+const asBase64 = Buffer.from(unavailableValue).toString('base64');
+
+/** The placeholder in the shapes Debezium gives it: text, bytes, array, map. */
+export function isUnavailable(value: unknown): boolean {
+  if (typeof value === 'string') return value === unavailableValue || value === asBase64;
+  if (typeof value !== 'object' || value === null) return false;
+  return Array.isArray(value) ? value.length === 1 && isUnavailable(value[0]) : Object.keys(value).length === 1 && isUnavailable(Object.keys(value)[0]);
+}
+
+/** The events with every value that was not sent taken from the image before, in the batch or stored. */
+export function fillUnavailable(table: Table, events: TableEvent[], stored: ReadonlyMap<string, StoredRow>): TableEvent[] {
+  if (!events.some((event) => event.kind === 'change' && event.unavailable.length > 0)) return events;
+  const images = new Map<string, Row | null>();
+  return events.map((event) => {
+    if (event.kind !== 'change') return event;
+    const name = rowName(table.entity, event.id);
+    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : stored.get(name)?.row);
+    if (filled.kind === 'change') images.set(name, filled.image);
+    return filled;
+  });
+}
+
+function fill(table: Table, event: RowChange, before: Row | null | undefined): TableEvent {
+  const { offset, op, id, replay } = event;
+  const rejected = (reason: 'unavailable_value' | 'bad_column', detail: string): TableEvent => ({ kind: 'rejected', offset, ...(replay && { replay }), op, id, reason, detail });
+  const missing = event.unavailable.find((column) => before?.[column] === undefined);
+  if (missing !== undefined) return rejected('unavailable_value', `column ${missing} was not sent and is not known: set REPLICA IDENTITY FULL on ${table.name}`);
+  const image = { ...event.image, ...Object.fromEntries(event.unavailable.map((column) => [column, before![column]!])) };
+  try {
+    return { ...event, image, contributions: table.contributions(image), unavailable: [] };
+  } catch (error) {
+    if (error instanceof ColumnError) return rejected('bad_column', error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Removes the rows of a table that nothing else will remove, with all they contributed, chunk by chunk.
+ * Invariant: each chunk is one commit that is refused when a row of it or the table's state has changed since it was read,
+ * and raises the state, so that batches in flight read again. So any process may sweep, twice or half, at any time.
+ */
+import type { RedisStore } from '../adapters/redis.ts';
+import { removeRows } from '../domain/fold.ts';
+import type { Keys } from '../domain/keys.ts';
+import { parseStoredRow, type StoredRow } from '../domain/stored-row.ts';
+import { formatTableState, parseTableState } from '../domain/table-state.ts';
+import type { Table } from '../domain/tables/table.ts';
+import { decodeReply, encodeCommit } from './commit.ts';
+
+export interface Sweep {
+  redis: RedisStore;
+  keys: Keys;
+  table: Pick<Table, 'name' | 'entity'>;
+  isStale: (row: StoredRow) => boolean;
+  /** Hears the totals after every page of keys. */
+  onProgress?: (counts: SweepCounts) => void;
+  signal?: AbortSignal;
+}
+
+export interface SweepCounts {
+  /** Rows looked at; a row may be looked at twice. */
+  scanned: number;
+  swept: number;
+}
+
+const pageKeys = 2000;
+const chunkRows = 500;
+
+/** Resolves when every row that was there at the call has been looked at. Rejects with the signal's reason. */
+export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
+  const { redis, keys, table, onProgress, signal } = sweep;
+  const counts: SweepCounts = { scanned: 0, swept: 0 };
+  const prefix = keys.row(table.entity, '');
+  for await (const page of redis.scan(`${prefix}*`, pageKeys)) {
+    const ids = page.map((key) => key.slice(prefix.length)).filter((id) => !id.includes(':'));
+    for (let from = 0; from < ids.length; from += chunkRows) {
+      signal?.throwIfAborted();
+      counts.swept += await sweepChunk(sweep, ids.slice(from, from + chunkRows));
+    }
+    counts.scanned += ids.length;
+    onProgress?.(counts);
+  }
+  return counts;
+}
+
+async function sweepChunk({ redis, keys, table, isStale }: Sweep, ids: string[]): Promise<number> {
+  const state = keys.tableState(table.name);
+  for (;;) {
+    const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
+    const stale = ids.flatMap((id, i) => {
+      const text = texts[i] ?? null;
+      const row = text === null ? null : parseStoredRow(text);
+      return row !== null && isStale(row) ? [{ id, row, text: text! }] : [];
+    });
+    if (stale.length === 0) return 0;
+    const read = parseTableState(stateText);
+    const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
+    const script = encodeCommit(keys, {
+      expect: { fields: [], strings: [[state, stateText ?? ''], ...stale.map(({ id, text }): [string, string] => [keys.row(table.entity, id), text])] },
+      plan: { writes: removeRows(rows), table: table.name, changesMax: 0 },
+      strings: [[state, formatTableState({ ...read, sweeps: read.sweeps + 1 })]],
+    });
+    const reply = decodeReply(await redis.commit(script.keys, script.args));
+    if (reply.result === 'applied') return stale.length;
+    if (reply.result === 'overflow') throw new RangeError(`${reply.counter} would leave int64 when rows are taken back`);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Reads tables again, from their topic or from the source, and removes what was in Redis only.
+ * Invariant: rows are removed only after everything that was read again is applied, and nothing disturbed the reading.
+ */
+import { ApplicationFailure, CancellationScope, isCancellation, proxyActivities, setCurrentDetails, setHandler, defineQuery, workflowInfo } from '@temporalio/workflow';
+import { rebuildProgressQuery, type NotedEnd, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from './contract.ts';
+
+const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
+/** Servers may be away for as long as they like: each attempt is short, and what cannot work is not repeated. */
+const act = proxyActivities<RebuildActivities>({ startToCloseTimeout: '2 minutes', retry });
+const { sweepOlder } = proxyActivities<Pick<RebuildActivities, 'sweepOlder'>>({
+  startToCloseTimeout: '12 hours',
+  heartbeatTimeout: '30 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry,
+});
+
+/** TRUNCATEs do not come in endless rows; whatever disturbs this often needs a person. */
+const roundsMax = 10;
+
+export async function rebuildReplica(input: RebuildInput): Promise<RebuildProgress> {
+  const progress: RebuildProgress = { ...idle, mode: input.mode, tables: input.tables };
+  setHandler(defineQuery<RebuildProgress>(rebuildProgressQuery), () => progress);
+  try {
+    const plan = await act.planRebuild(input.tables, input.mode);
+    Object.assign(progress, plan);
+    await act.announceRebuild(input.tables, input.why);
+    await modes[plan.mode](progress);
+    enter(progress, 'done');
+    return progress;
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => abandon(progress, error));
+    throw error;
+  }
+}
+
+const idle = { phase: 'planning' as const, round: 0, rowsRead: 0, rowsTotal: 0, eventsLeft: 0, rowsSwept: 0, note: '' };
+
+const modes = { topic: rebuildFromTopic, snapshot: rebuildBySnapshot, all: rebuildWithNewSlot };
+
+async function rebuildFromTopic(progress: RebuildProgress): Promise<void> {
+  enter(progress, 'applying');
+  progress.round = 1;
+  const { round, ends } = await act.rewindTables(progress.tables);
+  await applyUpTo(progress, ends);
+  await sweepAndFinish(progress, round);
+}
+
+async function rebuildBySnapshot(progress: RebuildProgress): Promise<void> {
+  const { tables } = progress;
+  const round = await readUndisturbed(progress, async (signalId) => {
+    const begun = await act.beginRound(tables);
+    await act.requestSnapshot(tables, signalId);
+    await followScan(progress, begun, false);
+    return begun;
+  });
+  await sweepAndFinish(progress, round);
+}
+
+/** What the topics hold is applied before the generations are raised: old changes must not come under the new ones. */
+async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
+  const { tables } = progress;
+  const round = await readUndisturbed(progress, async () => {
+    enter(progress, 'draining');
+    await act.stopConnector();
+    await applyUpTo(progress, await act.noteEnds(tables), 'draining');
+    const begun = await act.beginRound(tables);
+    await act.resetSource();
+    await act.resumeConnector();
+    await followScan(progress, begun, true);
+    return begun;
+  });
+  await sweepOnly(progress, round);
+  await act.forgetHistory(tables);
+  await act.finishRebuild(round, progress.mode);
+}
+
+/** Reads, waits until it is applied, and does both again when the tables were truncated or begun anew meanwhile. */
+async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round>): Promise<Round> {
+  for (progress.round = 1; progress.round <= roundsMax; progress.round += 1) {
+    const round = await read(`rebuild-${workflowInfo().runId}-${progress.round}`);
+    await applyUpTo(progress, await act.noteEnds(progress.tables));
+    if (await act.isUndisturbed(round)) return round;
+    progress.note = 'truncated or begun anew while it was read: reading it again';
+  }
+  throw ApplicationFailure.nonRetryable(`disturbed ${roundsMax} times while it was read`, 'rebuild_disturbed');
+}
+
+async function followScan(progress: RebuildProgress, round: Round, initial: boolean): Promise<void> {
+  enter(progress, 'reading');
+  let scan: Scan = { cursor: round.cursor, begun: [], done: [], rowsRead: {}, rowsTotal: {}, failed: '' };
+  while (scan.done.length < progress.tables.length) {
+    scan = await act.followScan(progress.tables, scan, initial);
+    progress.rowsRead = sum(scan.rowsRead);
+    progress.rowsTotal = sum(scan.rowsTotal);
+    if (scan.failed) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
+  }
+}
+
+async function applyUpTo(progress: RebuildProgress, ends: NotedEnd[], phase: 'applying' | 'draining' = 'applying'): Promise<void> {
+  enter(progress, phase);
+  do progress.eventsLeft = await act.waitApplied(ends);
+  while (progress.eventsLeft > 0);
+}
+
+async function sweepOnly(progress: RebuildProgress, round: Round): Promise<void> {
+  enter(progress, 'sweeping');
+  progress.rowsSwept = await sweepOlder(round);
+}
+
+async function sweepAndFinish(progress: RebuildProgress, round: Round): Promise<void> {
+  await sweepOnly(progress, round);
+  await act.finishRebuild(round, progress.mode);
+}
+
+/** Nothing is undone: what was read again is true. What may be wrong now is told. */
+async function abandon(progress: RebuildProgress, error: unknown): Promise<void> {
+  const { mode, phase, tables } = progress;
+  const cancelled = isCancellation(error);
+  if (mode === 'snapshot' && phase === 'reading') await act.stopSnapshot(tables, `stop-${workflowInfo().runId}`);
+  if (mode === 'all' && phase !== 'planning') await act.resumeConnector();
+  const harmless = cancelled && (phase === 'planning' || mode === 'snapshot');
+  const command = mode === 'all' ? 'sluice resync --all' : `sluice resync ${tables.join(' ')}`;
+  await act.abandonRebuild(tables, harmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${messageOf(error)})`} while ${phase}: run ${command}`);
+  enter(progress, cancelled ? 'cancelled' : 'failed');
+}
+
+function messageOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function enter(progress: RebuildProgress, phase: RebuildProgress['phase']): void {
+  progress.phase = phase;
+  setCurrentDetails(`${progress.mode} of ${progress.tables.join(', ')}: ${phase}${progress.round > 1 ? ` (round ${progress.round})` : ''}`);
+}
+
+const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, count) => total + count, 0);

@@ -1,0 +1,73 @@
+/**
+ * Goal: changes that are deleted from a topic before anyone has read them are read from the source instead, unasked.
+ * Method: while every consumer is frozen, records past the fence are deleted from the orders topic; then the topic itself is
+ * deleted and made anew. The table must say rebuilding, then running, and the replica must be exact.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test, type TestContext } from 'node:test';
+import { Kafka, logLevel } from 'kafkajs';
+import { partitionName, tableTopic } from '../../src/domain/topics.ts';
+import { assertRecovered, consumersOf, landed, processOf, seededChoices } from '../faults.ts';
+import { until, useStack, type TestStack } from '../stack.ts';
+
+let stack: TestStack;
+let topic: string;
+before(async () => {
+  stack = await useStack();
+  topic = tableTopic(stack.settings.TOPIC_PREFIX, 'orders');
+});
+after(() => stack.stop());
+
+const kafkaAdmin = () => new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-topic', logLevel: logLevel.NOTHING }).admin();
+const fenceOf = async (partition: number): Promise<bigint> => BigInt((await stack.redis.strings([stack.keys.offset(topic, partition)]))[0] ?? 0);
+
+/** Freezes processes while `work` is done; then the table must go through rebuilding to running, with the same consumers. */
+async function breakTopic(t: TestContext, frozen: number[], work: () => Promise<string>): Promise<void> {
+  const pids = (await consumersOf(stack)).map(({ pid }) => pid);
+  const stateOf = async (): Promise<string | undefined> => (await stack.redis.hash(stack.keys.status))['orders'];
+  assert.equal(await stateOf(), 'running');
+  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+  try {
+    landed(t, await work());
+  } finally {
+    for (const pid of frozen) process.kill(pid, 'SIGCONT');
+  }
+  await until('orders is rebuilding', async () => (await stateOf()) === 'rebuilding');
+  await until('orders is running again', async () => (await stateOf()) === 'running', 180_000);
+  await assertRecovered(stack);
+  assert.deepEqual((await consumersOf(stack)).map(({ pid }) => pid), pids);
+}
+
+test('records deleted past the fence: the table is read again from the source', async (t) => {
+  const partition = seededChoices('topic-loss').between(0, stack.settings.TOPIC_PARTITIONS - 1);
+  const consumers = (await consumersOf(stack)).map(({ pid }) => pid);
+  await breakTopic(t, consumers, async () => {
+    const fence = await fenceOf(partition);
+    const high = await until('changes wait past the fence', async () => {
+      const end = (await stack.kafka.offsets(topic)).find((one) => one.partition === partition)!.high;
+      return end >= fence + 10n && end;
+    });
+    const admin = kafkaAdmin();
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(high) }] });
+    await admin.disconnect();
+    const low = (await stack.kafka.offsets(topic)).find((one) => one.partition === partition)!.low;
+    assert.ok(low > fence, 'the log begins after the fence');
+    return `${partitionName({ topic, partition })} cut: ${low - fence} offsets were never read`;
+  });
+});
+
+test('a topic that is deleted and made anew: the table is read again from the source', async (t) => {
+  const connect = await processOf(stack, 'connect');
+  const consumers = (await consumersOf(stack)).map(({ pid }) => pid);
+  await breakTopic(t, [...consumers, connect.pid], async () => {
+    const admin = kafkaAdmin();
+    await admin.deleteTopics({ topics: [topic] });
+    await until('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
+    await admin.disconnect();
+    await stack.kafka.ensureTopics([{ topic, partitions: stack.settings.TOPIC_PARTITIONS }]);
+    const bounds = await stack.kafka.offsets(topic);
+    assert.ok(bounds.every(({ high }) => high === 0n), 'the new topic is empty');
+    assert.ok((await fenceOf(0)) > 0n, 'the fence is of the old one');
+    return `${topic} deleted and made anew`;
+  });
+});

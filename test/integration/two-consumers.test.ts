@@ -1,0 +1,98 @@
+/**
+ * Goal: several consumers share the partitions; the loss of one stops nobody else, and one that returns has its own back.
+ * Method: consumers are added to the stack's own under load, killed, started again and stopped; every fence is watched
+ * meanwhile, and `sluice verify` compares everything after each.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { groupMembers, watchFences, type GroupMember } from '../group.ts';
+import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
+
+let stack: TestStack;
+before(async () => {
+  stack = await useStack();
+});
+after(() => stack.stop());
+
+const start = (instance?: string) => stack.startProcess('cdc-consumer', instance === undefined ? {} : { KAFKA_INSTANCE_ID: instance });
+const claims = (log: string): number => log.split('partitions claimed').length - 1;
+const isOf = (instance: string) => (member: GroupMember): boolean => member.memberId.startsWith(`${instance}-`);
+
+/** The members of the group once there are `count` of them, and all have partitions. */
+const shared = (count: number): Promise<GroupMember[]> =>
+  until(`${count} members share the partitions`, async () => {
+    const members = await groupMembers(stack);
+    return members.length === count && members.every(({ partitions }) => partitions.length > 0) && members;
+  });
+
+async function untilAllMove(members: GroupMember[]): Promise<void> {
+  const watch = watchFences(stack);
+  const fromMs = performance.now();
+  for (const { memberId, partitions } of members) await until(`partitions of ${memberId} move`, async () => watch.firstMoveMs(partitions, fromMs));
+  await watch.stop();
+}
+
+test('kafkajs is the version whose inside the static membership knows', () => {
+  const installed = JSON.parse(readFileSync('node_modules/kafkajs/package.json', 'utf8')) as { version: string };
+  const wanted = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
+  assert.deepEqual([installed.version, wanted.dependencies['kafkajs']], ['2.2.4', '2.2.4']);
+});
+
+test('a killed consumer that returns within the session timeout has its partitions back, and the other is not stopped', async () => {
+  const first = start('second');
+  const members = await shared(2);
+  const lost = members.find(isOf('second'))!.partitions;
+  const kept = members.find(isOf('cdc-consumer'))!.partitions;
+  await untilAllMove(members);
+  const claimedBefore = claims(stack.logOf('cdc-consumer'));
+  const watch = watchFences(stack);
+
+  const killedMs = performance.now();
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+  const second = start('second');
+  const movedMs = await until('the partitions of the killed one move again', async () => watch.firstMoveMs(lost, killedMs + 200));
+  const after = (await shared(2)).find(isOf('second'))!;
+  assert.deepEqual(after.partitions.toSorted(), lost.toSorted());
+  assert.equal(claims(stack.logOf('cdc-consumer')), claimedBefore, 'no rebalance: the other claimed nothing anew');
+  assert.ok(watch.longestStillMs(kept, killedMs, movedMs) < 3000, `the other stood still for ${watch.longestStillMs(kept, killedMs, movedMs)} ms`);
+  await watch.stop();
+  await assertVerified(stack);
+
+  second.child.kill('SIGTERM');
+  await once(second.child, 'exit');
+  const [left] = await shared(1); // it does not leave the group by itself: its session runs out
+  assert.equal(left!.partitions.length, lost.length + kept.length);
+});
+
+test('a third consumer joins under load and leaves again', async () => {
+  const second = start('second');
+  await shared(2);
+  const third = start();
+  await untilAllMove(await shared(3));
+  await assertVerified(stack);
+
+  third.child.kill('SIGTERM');
+  await once(third.child, 'exit');
+  await untilAllMove(await shared(2));
+  await assertVerified(stack);
+  second.child.kill('SIGTERM');
+  await once(second.child, 'exit');
+  await untilAllMove(await shared(1));
+});
+
+test('of two processes with one instance id the earlier ends, naming the setting', async () => {
+  const earlier = start('twin');
+  await shared(2);
+  const later = start('twin');
+  const [code] = (await once(earlier.child, 'exit')) as [number];
+  assert.equal(code, 1);
+  assert.match(earlier.log(), /Another consumer has joined the group under the same KAFKA_INSTANCE_ID/);
+  await untilAllMove(await shared(2));
+  later.child.kill('SIGTERM');
+  await once(later.child, 'exit');
+  await untilAllMove(await shared(1));
+  await assertVerified(stack);
+});

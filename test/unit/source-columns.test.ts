@@ -1,0 +1,56 @@
+/** Goal: an image is read by the types the source has, and a row that cannot be counted any more is told. Method: changed tables by hand. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeTableEvent, type TableEvent } from '../../src/domain/change-event.ts';
+import { asInSource, type SourceColumn } from '../../src/domain/source-columns.ts';
+import { orders } from '../../src/domain/tables/orders.ts';
+import type { Row } from '../../src/domain/columns.ts';
+import { aChange, anOrder } from '../builders.ts';
+
+const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
+const columns = (changes: Record<string, string | null> = {}): SourceColumn[] =>
+  Object.entries({ ...Object.fromEntries(Object.entries(orders.columns).map(([name, type]) => [name, sqlTypes[type]])), ...changes }).flatMap(([name, type]) => (type === null ? [] : [{ name, type }]));
+
+function decode(changes: Record<string, string | null>, row: Row): TableEvent {
+  const { id, ...rest } = row;
+  const after = Object.fromEntries(Object.entries({ id, ...rest }).filter(([name]) => changes[name] !== null)) as Row;
+  return decodeTableEvent(asInSource(orders, columns(changes)), aChange({ after }));
+}
+
+test('the source as the repository knows it is the table itself', () => {
+  assert.deepEqual(asInSource(orders, columns()).columns, orders.columns);
+});
+
+test('an added column is read by its type', () => {
+  const event = decode({ weight: 'numeric', note: 'jsonb' }, anOrder({ weight: 'POSITIVE_INFINITY', note: '{}' }));
+  assert.ok(event.kind === 'change');
+  assert.deepEqual([event.image?.['weight'], event.image?.['note'], event.foreign], ['Infinity', '{}', false]);
+});
+
+test('a column nobody counts may be dropped, renamed or retyped', () => {
+  for (const [changes, row] of [
+    [{ shipping_address: null }, anOrder()],
+    [{ shipping_address: null, address: 'text' }, anOrder({ address: 'x' })],
+    [{ shipping_address: 'integer' }, anOrder({ shipping_address: 5 })],
+  ] as const) assert.equal(decode(changes, row).kind, 'change', JSON.stringify(changes));
+});
+
+test('a counted column that is gone or has another type rejects the row by name', () => {
+  for (const [changes, row, named] of [
+    [{ status: null }, anOrder(), /column status is missing/],
+    [{ status: 'integer' }, anOrder({ status: 3 }), /column status is not text/],
+    [{ total_amount: 'double precision' }, anOrder({ total_amount: 1.5 }), /column total_amount is not a finite decimal/],
+    [{ order_date: 'date' }, anOrder({ order_date: '2026-11-22Z' }), /column order_date is not a timestamp/],
+    [{ customer_id: 'uuid' }, anOrder({ customer_id: 'c0ffee' }), /column customer_id is not an integer/],
+  ] as const) {
+    const event = decode(changes, row);
+    assert.ok(event.kind === 'rejected', JSON.stringify(changes));
+    assert.equal(event.reason, 'bad_column');
+    assert.match(event.detail, named);
+  }
+});
+
+test('an image with a column the source did not have when asked is told, and passes', () => {
+  const event = decode({}, anOrder({ extra: 1 }));
+  assert.equal(event.kind === 'change' && event.foreign, true);
+});
