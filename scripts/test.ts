@@ -23,6 +23,7 @@ interface Phase {
 
 const phases: Phase[] = [
   { suites: ['architecture', 'unit', 'property'], concurrency: 2, sharedStack: false },
+  { suites: ['workflow', 'replay'], concurrency: 1, sharedStack: false },
   { suites: ['integration', 'chaos'], concurrency: 1, sharedStack: true },
   { suites: ['e2e'], concurrency: 1, sharedStack: false },
 ];

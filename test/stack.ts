@@ -25,7 +25,7 @@ export interface StackStatus {
   healthy: boolean;
   problems: string[];
   processes: { name: string; pid: number; ports: number[]; state: string; restarts: number }[];
-  connector: { state: string; tasks: string[] };
+  connector: { state: string; tasks: string[]; oversizedEvent: { topic: string | null; bytes: number; bytesMax: number } | null };
   slot: { active: boolean; walStatus: string; retainedBytes: number };
   lag: { topic: string; partition: number; events: number; ms: number }[];
   heartbeat: { ageMs: number } | null;

@@ -53,15 +53,7 @@ export function createKafkaAdmin(options: KafkaOptions) {
           })),
         });
         const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) });
-        for (const { topic, partitions } of specs) {
-          const found = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
-          if (found !== partitions) {
-            throw new PipelineError(
-              'partition_count_changed',
-              `Topic ${topic} has ${found} partitions, the configuration says ${partitions}: set TOPIC_PARTITIONS=${found}, or reset and start anew`,
-            );
-          }
-        }
+        for (const spec of specs) requirePartitions(spec, topics.find(({ name }) => name === spec.topic)?.partitions.length ?? 0);
       }),
     /** Sets one setting of existing topics. Kafka replaces all of a topic's settings at once, so the others are sent along. */
     setTopicConfig: (topics: string[], name: string, value: string) =>
@@ -87,4 +79,12 @@ export function createKafkaAdmin(options: KafkaOptions) {
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     close: () => admin.disconnect(),
   };
+}
+
+function requirePartitions({ topic, partitions }: TopicSpec, found: number): void {
+  if (found === partitions) return;
+  throw new PipelineError(
+    'partition_count_changed',
+    `Topic ${topic} has ${found} partitions, the configuration says ${partitions}: set TOPIC_PARTITIONS=${found}, or reset and start anew`,
+  );
 }

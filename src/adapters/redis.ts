@@ -91,7 +91,7 @@ export function connectRedis(options: RedisOptions) {
     },
     /** The commit script (commit.lua): all keys, then all arguments. */
     commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
-      guard(() => (redis as unknown as Scripts).commitBatch(keys.length, ...keys, ...args)),
+      guard(() => (redis as unknown as Scripts).commitBatch(keys.length, keys, args)),
     /** The status script (status.lua). */
     tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
     close: async () => {
@@ -107,7 +107,8 @@ function fieldMap(flat: string[]): Record<string, string> {
 }
 
 interface Scripts {
-  commitBatch(keyCount: number, ...keysAndArgs: (string | number)[]): Promise<unknown>;
+  /** The driver flattens its arguments: spreading thousands of them would only copy them once more. */
+  commitBatch(keyCount: number, keys: string[], args: (string | number)[]): Promise<unknown>;
   tellStatus(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
 }
 

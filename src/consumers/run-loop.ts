@@ -63,6 +63,8 @@ export class Session {
   }
 
   async #claim(refs: PartitionRef[], isCurrent: () => boolean): Promise<PartitionStart[]> {
+    const assigned = new Set(this.consumer.assigned.map(partitionName));
+    for (const name of this.#claims.keys()) if (!assigned.has(name)) this.#claims.delete(name); // its fence moves under another owner
     const { claim: context, log, ready } = this.#options;
     const results = await claimPartitions(context, refs, isCurrent);
     if (!isCurrent()) return [];

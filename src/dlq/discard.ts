@@ -23,14 +23,14 @@ export interface DiscardDeps {
 
 const chunkLetters = 500;
 
-/** `letters` are closed; `known` are all letters of the ledger, so that a key with another open one stays parked. */
+/** `letters` are closed; `known` are all letters of the ledger: one that is open, or whose replay is still under way, keeps its key parked. */
 export async function discardLetters(deps: DiscardDeps, letters: DeadLetter[], known: DeadLetter[], author: Author, onProgress: (done: number) => void): Promise<void> {
   const going = new Set(letters.map(({ name }) => name));
   const closing = groupByKey(letters);
-  const open = groupByKey(known.filter(({ state, name }) => state === 'open' && !going.has(name)));
+  const others = groupByKey(known.filter(({ state, name }) => state !== 'discarded' && !going.has(name)));
   for (let from = 0; from < letters.length; from += chunkLetters) {
     const chunk = letters.slice(from, from + chunkLetters);
-    for (const key of groupByKey(chunk).keys()) await unpark(deps, closing.get(key)!, open.get(key) ?? []);
+    for (const key of groupByKey(chunk).keys()) await unpark(deps, closing.get(key)!, others.get(key) ?? []);
     const at = new Date().toISOString();
     const headers = (origin: Origin) => formatDeadLetter({ kind: 'resolution', origin, how: 'discarded', ...author, at, replayOffset: null });
     await deps.producer.send(
@@ -55,7 +55,7 @@ function groupByKey(letters: DeadLetter[]): Map<string, DeadLetter[]> {
 }
 
 /** Compare and set: a letter that arrives meanwhile keeps its mark. */
-async function unpark({ redis, keys, tableOf }: DiscardDeps, letters: DeadLetter[], open: DeadLetter[]): Promise<void> {
+async function unpark({ redis, keys, tableOf }: DiscardDeps, letters: DeadLetter[], others: DeadLetter[]): Promise<void> {
   const { origin, id } = letters[0]!;
   const table = tableOf(origin.topic);
   if (table === null || id === null) return;
@@ -64,7 +64,7 @@ async function unpark({ redis, keys, tableOf }: DiscardDeps, letters: DeadLetter
   for (;;) {
     const before = (await redis.strings([key]))[0] ?? '';
     const mark = parseMark(before);
-    const after = mark?.generation === origin.generation ? formatMark(afterDiscard(mark, discarded, open.map((letter) => letter.origin.offset))) : before;
+    const after = mark?.generation === origin.generation ? formatMark(afterDiscard(mark, discarded, others.map((letter) => letter.origin.offset))) : before;
     if (after === before) return;
     const script = encodeCommit(keys, { expect: { fields: [], strings: [[key, before]] }, ...(after === '' ? { removed: [key] } : { strings: [[key, after]] }) });
     if (decodeReply(await redis.commit(script.keys, script.args)).result === 'applied') return;

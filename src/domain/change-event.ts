@@ -3,8 +3,8 @@
  * Pure and total: any bytes give an answer, nothing throws.
  */
 import { fitsInt64 } from './amount.ts';
-import { ColumnError, convertColumn, type ColumnValue, type Row } from './columns.ts';
-import { parseJson } from './json.ts';
+import { ColumnError, convertColumn, type Row } from './columns.ts';
+import { parseJson, stringifyJson } from './json.ts';
 import { parseReplay, type Replay } from './replay.ts';
 import type { Contributions, Table } from './tables/table.ts';
 import { isUnavailable } from './unavailable.ts';
@@ -38,8 +38,8 @@ export interface RowChange {
   unavailable: string[];
   /** Whether the image has a column that the table does not. */
   foreign: boolean;
-  /** Columns whose value differs between before and after; empty unless `op` is u. */
-  changed: string[];
+  /** The images as they were sent. */
+  sent: { before: unknown; after: unknown };
   lsn: string;
   commitMs: number;
   /** 32-bit transaction id; null on snapshot reads. */
@@ -80,23 +80,26 @@ export type TableEvent = RowChange | Truncate | Tombstone | Rejected;
 const nothing: Contributions = { counters: [], members: [] };
 const noColumns: string[] = [];
 
+/** The clocks behind the images are in nanoseconds, beyond 2^53: nobody reads them. */
+const imageOf = (envelope: unknown): unknown => (isObject(envelope) ? envelope['after'] : null);
+
 /** Decodes a record of `table`'s topic. */
 export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent {
   const id = decodeKey(record.key);
-  const replay = parseReplay(record.headers, record.offset);
+  const replay = parseReplay(record.headers);
   const origin = replay === null || replay === 'malformed' ? { offset: record.offset } : { offset: replay.of, replay };
   const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({ kind: 'rejected', ...origin, op, reason, detail, id });
 
-  if (replay === 'malformed') return rejected('malformed_envelope', 'its replay headers name no earlier record');
+  if (replay === 'malformed') return rejected('malformed_envelope', 'its replay headers cannot be read');
   if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset: record.offset };
   let envelope: unknown;
   try {
-    envelope = parseJson(record.value.toString('utf8'));
+    envelope = parseJson(record.value.toString('utf8'), imageOf);
   } catch {
     return rejected('malformed_json', 'the value is not JSON');
   }
   if (!isObject(envelope) || !isObject(envelope['source'])) return rejected('malformed_envelope', 'not a Debezium change envelope');
-  const { op, source, before, after } = envelope;
+  const { op, source, after } = envelope;
   if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r' && op !== 't') return rejected('unsupported_operation', 'unknown op');
   if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
   const provenance = decodeSource(source);
@@ -118,7 +121,7 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
       contributions,
       unavailable,
       foreign,
-      changed: op === 'u' ? changedColumns(before, after) : [],
+      sent: envelope as unknown as RowChange['sent'],
       ...provenance,
     };
   } catch (error) {
@@ -143,11 +146,16 @@ export function decodeHeartbeat(record: SourceRecord): { txId: number | null; js
   }
 }
 
+const plainKey = /^\{"id":(0|-?[1-9]\d{0,14})\}$/;
+
 /** The primary key as decimal text; null when it is not {"id": integer}. */
 export function decodeKey(key: Buffer | null): string | null {
   if (key === null) return null;
+  const text = key.toString('utf8');
+  const plain = plainKey.exec(text);
+  if (plain) return plain[1]!;
   try {
-    const parsed = parseJson(key.toString('utf8'));
+    const parsed = parseJson(text);
     const id = isObject(parsed) ? parsed['id'] : undefined;
     return Number.isInteger(id) || typeof id === 'bigint' ? String(id) : null;
   } catch {
@@ -163,37 +171,40 @@ interface DecodedRow {
 
 const noImage: DecodedRow = { image: null, unavailable: noColumns, foreign: false };
 
+/** The image is what was sent, copied only where a value is written otherwise in the replica. */
 function decodeRow(table: Table, id: string, after: Record<string, unknown>): DecodedRow {
-  const row: Row = {};
+  let row = after;
   let unavailable = noColumns;
   let foreign = false;
   for (const name in after) {
     const value = after[name];
     const type = Object.hasOwn(table.columns, name) ? table.columns[name] : undefined;
-    if (isUnavailable(value)) {
-      unavailable = [...unavailable, name];
-      row[name] = null;
-    } else if (type) row[name] = convertColumn(name, type, value);
-    else if (name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
-    else row[name] = value as ColumnValue;
+    if (type === undefined && name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
     foreign ||= type === undefined;
+    const isMissing = isUnavailable(value);
+    if (isMissing) unavailable = [...unavailable, name];
+    const converted = isMissing ? null : type === undefined ? value : convertColumn(name, type, value);
+    if (converted === value) continue;
+    if (row === after) row = { ...after };
+    row[name] = converted;
   }
-  for (const name in table.columns) if (row[name] === undefined) throw new ColumnError(`column ${name} is missing`);
-  if (String(row['id']) !== id) throw new ColumnError('column id is not the record key');
-  return { image: row, unavailable, foreign };
+  for (const name in table.columns) if (after[name] === undefined) throw new ColumnError(`column ${name} is missing`);
+  if (row['id'] !== Number(id) && String(row['id']) !== id) throw new ColumnError('column id is not the record key');
+  return { image: row as Row, unavailable, foreign };
 }
 
-function changedColumns(before: unknown, after: unknown): string[] {
-  if (!isObject(before) || !isObject(after)) return [];
-  return Object.keys(after).filter((name) => before[name] !== after[name] && JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+/** Columns of an update whose value differs between before and after. */
+export function changedColumns({ op, sent: { before, after } }: RowChange): string[] {
+  if (op !== 'u' || !isObject(before) || !isObject(after)) return [];
+  return Object.keys(after).filter((name) => before[name] !== after[name] && stringifyJson(before[name]) !== stringifyJson(after[name]));
 }
 
 /** Null when a part is there but is not what it should be. */
 function decodeSource({ lsn, sequence, ts_ms: commitMs, txId }: Record<string, unknown>): Pick<RowChange, 'lsn' | 'commitMs' | 'txId'> | null {
   if (!isCount(commitMs) || !(isCount(lsn) || typeof lsn === 'bigint' || isAbsent(lsn)) || !(isCount(txId) || isAbsent(txId))) return null;
   // Incremental-snapshot reads carry no `lsn`; the last part of `sequence` is the LSN they were read at.
-  const readAt = typeof sequence === 'string' ? sequence.match(/\d+/g)?.at(-1) : undefined;
-  return { lsn: isAbsent(lsn) ? (readAt ?? '0') : String(lsn), commitMs, txId: txId ?? null };
+  const position = isAbsent(lsn) ? (typeof sequence === 'string' ? (sequence.match(/\d+/g)?.at(-1) ?? '0') : '0') : String(lsn);
+  return { lsn: position, commitMs, txId: txId ?? null };
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -20,7 +20,11 @@ export class ColumnError extends Error {
 /** The years PostgreSQL can hold; Debezium writes ±infinity as a moment far beyond them. */
 const years = { first: -4713, last: 294_276 };
 const timestampShape = /^([+-]?\d{4,9})(-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z$/;
+/** Nearly every timestamp: a year of four digits, each part within its range. */
+const plainTimestamp = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z$/;
 const moneyShape = /^(-?)(\d+)(?:\.(\d+))?$/;
+/** Nearly every amount: two digits behind the point, and few enough before it for a safe number of cents. */
+const plainMoney = /^-?\d{1,13}\.\d\d$/;
 
 /** Debezium's names and PostgreSQL's own → PostgreSQL's. */
 const specialAmounts: Record<string, string> = {
@@ -31,38 +35,30 @@ const specialAmounts: Record<string, string> = {
   '-INFINITY': '-Infinity',
 };
 
-const converters: Record<ColumnType, (value: unknown) => ColumnValue> = {
-  integer: (value) => (Number.isInteger(value) || typeof value === 'bigint' ? (value as number | bigint) : reject('an integer')),
-  text: (value) => (typeof value === 'string' ? value : reject('text')),
-  money: (value) => {
-    if (typeof value !== 'string') return reject('a decimal string');
-    const special = specialAmounts[value.toUpperCase()];
-    if (special !== undefined) return special;
-    return moneyShape.test(value) ? value : reject('a decimal string');
+const converters: Record<ColumnType, (value: unknown, name: string) => ColumnValue> = {
+  integer: (value, name) => (Number.isInteger(value) || typeof value === 'bigint' ? (value as number | bigint) : reject(name, 'an integer')),
+  text: (value, name) => (typeof value === 'string' ? value : reject(name, 'text')),
+  money: (value, name) => {
+    if (typeof value !== 'string') return reject(name, 'a decimal string');
+    return moneyShape.test(value) ? value : (specialAmounts[value.toUpperCase()] ?? reject(name, 'a decimal string'));
   },
-  timestamp: (value) => {
-    if (typeof value !== 'string') return reject('an ISO-8601 timestamp');
+  timestamp: (value, name) => {
+    if (typeof value !== 'string') return reject(name, 'an ISO-8601 timestamp');
+    if (plainTimestamp.test(value)) return value;
     const year = Number(timestampShape.exec(value)?.[1]);
     if (year > years.last) return 'infinity';
     if (year < years.first) return '-infinity';
-    return Number.isNaN(parseMs(value)) ? reject('an ISO-8601 timestamp ending in Z') : value;
+    return Number.isNaN(parseMs(value)) ? reject(name, 'an ISO-8601 timestamp ending in Z') : value;
   },
   any: (value) => value as ColumnValue,
 };
 
-function reject(wanted: string): never {
-  throw new ColumnError(`is not ${wanted}`);
+function reject(name: string, wanted: string): never {
+  throw new ColumnError(`column ${name} is not ${wanted}`);
 }
 
 /** The replica's value of one column. NULL is null whatever the type. */
-export function convertColumn(name: string, type: ColumnType, value: unknown): ColumnValue {
-  if (value === null) return null;
-  try {
-    return converters[type](value);
-  } catch (error) {
-    throw error instanceof ColumnError ? new ColumnError(`column ${name} ${error.message}`) : error;
-  }
-}
+export const convertColumn = (name: string, type: ColumnType, value: unknown): ColumnValue => (value === null ? null : converters[type](value, name));
 
 /*
  * What contributions read. Each throws ColumnError where the column is gone or has become something else: then the row cannot
@@ -73,7 +69,8 @@ export function convertColumn(name: string, type: ColumnType, value: unknown): C
 export function cents(row: Row, column: string): Amount {
   const value = present(row, column);
   if (value === null || value === 'NaN') return 0;
-  const [, sign, whole, fraction = ''] = (typeof value === 'string' && moneyShape.exec(value)) || notCountable(column, 'a finite decimal');
+  if (typeof value === 'string' && plainMoney.test(value)) return Number(value.slice(0, -3) + value.slice(-2)) + 0;
+  const [, sign, whole, fraction = ''] = (typeof value === 'string' && moneyShape.exec(value)) || reject(column, 'a finite decimal');
   if (/[1-9]/.test(fraction.slice(2))) throw new ColumnError(`column ${column} has parts of a cent`);
   const digits = `${sign}${whole}${fraction.slice(0, 2).padEnd(2, '0')}`;
   const amount = Number(digits);
@@ -83,32 +80,29 @@ export function cents(row: Row, column: string): Amount {
 /** A quantity or a reference to another row. */
 export function integer(row: Row, column: string): Amount | null {
   const value = present(row, column);
-  return value === null || Number.isInteger(value) || typeof value === 'bigint' ? (value as Amount | null) : notCountable(column, 'an integer');
+  return value === null || Number.isInteger(value) || typeof value === 'bigint' ? (value as Amount | null) : reject(column, 'an integer');
 }
 
 /** Whole milliseconds since 1970 (rounded down); null where there is no finite moment. */
 export function epochMs(row: Row, column: string): number | null {
   const value = present(row, column);
   if (value === null || value === 'infinity' || value === '-infinity') return null;
+  if (typeof value === 'string' && plainTimestamp.test(value)) return Date.parse(value.length > 24 ? `${value.slice(0, 23)}Z` : value);
   const ms = typeof value === 'string' ? parseMs(value) : Number.NaN;
-  return Number.isNaN(ms) ? notCountable(column, 'a timestamp') : ms;
+  return Number.isNaN(ms) ? reject(column, 'a timestamp') : ms;
 }
 
 /** A nullable text used as a counter field. */
 export function label(row: Row, column: string): string {
   const value = present(row, column);
   if (value === null) return '(none)';
-  return typeof value === 'string' ? value : notCountable(column, 'text');
+  return typeof value === 'string' ? value : reject(column, 'text');
 }
 
 function present(row: Row, column: string): ColumnValue {
   const value = row[column];
   if (value === undefined) throw new ColumnError(`column ${column} is missing`);
   return value;
-}
-
-function notCountable(column: string, wanted: string): never {
-  throw new ColumnError(`column ${column} is not ${wanted}`);
 }
 
 function parseMs(value: string): number {

@@ -3,7 +3,7 @@
  * Pure. Every counter moves by (new contributions − stored contributions), so any redelivery or re-split ends the same.
  */
 import { add, negate, type Amount } from './amount.ts';
-import type { Operation, RowChange, TableEvent, Truncate } from './change-event.ts';
+import { changedColumns, type Operation, type RowChange, type TableEvent, type Truncate } from './change-event.ts';
 import { names, rowName } from './keys.ts';
 import type { MarkChange } from './parked.ts';
 import { formatStoredRow, isNewer, type StoredRow } from './stored-row.ts';
@@ -55,7 +55,7 @@ export interface FoldInput {
   changesMax: number;
 }
 
-const countedAs: Partial<Record<Operation, string>> = { c: 'created', u: 'updated', d: 'deleted' };
+const countedAs: Record<string, string> = { c: 'created', u: 'updated', d: 'deleted' };
 
 /** Row names a batch needs before it can be folded, each once. */
 export function rowsTouched(table: Table, events: TableEvent[]): string[] {
@@ -67,15 +67,20 @@ export function rowsTouched(table: Table, events: TableEvent[]): string[] {
 /** Folds a batch. Images from before the table's truncate mark are counted as events and change nothing. */
 export function foldBatch({ table, state, events, marks, stored, changesMax }: FoldInput): WritePlan {
   const plan: WritePlan = { ...emptyPlan(), marks };
+  const counts = new Map<string, number>();
+  const told: (RowChange | Truncate)[] = [];
   const last = new Map<string, RowChange>();
   for (const event of events) {
     if (event.kind === 'tombstone') continue;
-    countEvent(plan, table, event);
+    countEvent(counts, event);
     if (event.kind === 'rejected') continue;
-    tellChange(plan, table, event);
+    told.push(event);
+    if (plan.lastLsn === null || isLarger(event.lsn, plan.lastLsn)) plan.lastLsn = event.lsn;
+    if (plan.lastCommitMs === null || event.commitMs > plan.lastCommitMs) plan.lastCommitMs = event.commitMs;
     if (event.kind === 'change' && !isBeforeMark(event.lsn, state)) last.set(rowName(table.entity, event.id), event);
   }
-  plan.changes = changesMax === 0 ? [] : plan.changes.slice(-changesMax);
+  tellEvents(plan, table, counts);
+  if (changesMax > 0) plan.changes = told.slice(-changesMax).map((event) => changeEntry(table, event));
   for (const [name, change] of last) replaceRow(plan, name, change, stored.get(name), state.generation);
   return plan;
 }
@@ -103,34 +108,48 @@ const emptyPlan = (): WritePlan => ({
   lastCommitMs: null,
 });
 
-function tellChange(plan: WritePlan, table: Table, event: RowChange | Truncate): void {
-  const { op, offset, lsn, commitMs } = event;
-  const [key, columns] = event.kind === 'change' ? [rowName(table.entity, event.id), event.changed] : ['', []];
-  plan.changes.push({ op, key, offset, lsn, columns });
-  if (plan.lastLsn === null || BigInt(lsn) > BigInt(plan.lastLsn)) plan.lastLsn = lsn;
-  if (plan.lastCommitMs === null || commitMs > plan.lastCommitMs) plan.lastCommitMs = commitMs;
+function changeEntry(table: Table, event: RowChange | Truncate): ChangeEntry {
+  const { op, offset, lsn } = event;
+  return event.kind === 'change' ? { op, key: rowName(table.entity, event.id), offset, lsn, columns: changedColumns(event) } : { op, key: '', offset, lsn, columns: [] };
 }
 
-function countEvent(plan: WritePlan, table: Table, event: Exclude<TableEvent, { kind: 'tombstone' }>): void {
+/** Of two decimal texts without leading zeros. */
+const isLarger = (a: string, b: string): boolean => a.length > b.length || (a.length === b.length && a > b);
+
+function countEvent(counts: Map<string, number>, event: Exclude<TableEvent, { kind: 'tombstone' }>): void {
   if (event.kind !== 'truncate' && event.replay) return; // counted when it was rejected
-  if (event.kind === 'rejected') count(plan, names.stats(table.name), 'dead', 1);
-  if (event.op === null) return;
-  plan.eventCount += 1;
-  count(plan, names.stats(table.name), event.op, 1);
-  const counter = countedAs[event.op];
-  if (counter) count(plan, names.live(table.name), counter, 1);
+  if (event.kind === 'rejected') counts.set('dead', (counts.get('dead') ?? 0) + 1);
+  if (event.op !== null) counts.set(event.op, (counts.get(event.op) ?? 0) + 1);
+}
+
+function tellEvents(plan: WritePlan, table: Table, counts: Map<string, number>): void {
+  for (const [op, events] of counts) {
+    count(plan, names.stats(table.name), op, events);
+    if (op === 'dead') continue;
+    plan.eventCount += events;
+    const counter = countedAs[op];
+    if (counter) count(plan, names.live(table.name), counter, events);
+  }
 }
 
 function replaceRow(plan: WritePlan, name: string, change: RowChange, stored: StoredRow | undefined, generation: number): void {
-  if (stored && !isNewer({ generation, offset: change.offset }, stored.version)) return;
-  if (change.image === null) {
+  const { id, offset, image, contributions } = change;
+  if (stored && !isNewer({ generation, offset }, stored.version)) return;
+  if (image === null) {
     plan.deletes.add(name);
-    if (!plan.marks.has(change.id)) plan.unparked.add(change.id);
-  } else plan.rows.set(name, formatStoredRow(change, generation));
-  if (stored) takeBack(plan, stored.contributions);
-  for (const [hash, field, amount] of change.contributions.counters) count(plan, hash, field, amount);
-  for (const [zset, member, score] of change.contributions.members) place(plan, zset, member, score);
+    if (!plan.marks.has(id)) plan.unparked.add(id);
+  } else plan.rows.set(name, formatStoredRow(change, image, generation));
+  for (const [hash, field, amount] of stored?.contributions.counters ?? []) count(plan, hash, field, negate(amount));
+  for (const [hash, field, amount] of contributions.counters) count(plan, hash, field, amount);
+  const before = stored?.contributions.members ?? [];
+  if (sameMembers(before, contributions.members)) return;
+  for (const [zset, member] of before) place(plan, zset, member, null);
+  for (const [zset, member, score] of contributions.members) place(plan, zset, member, score);
 }
+
+/** Nearly every update leaves its row in the set it is in. */
+const sameMembers = (a: Contributions['members'], b: Contributions['members']): boolean =>
+  a.length === b.length && a.every(([zset, member, score], i) => zset === b[i]![0] && member === b[i]![1] && score === b[i]![2]);
 
 function takeBack(plan: WritePlan, { counters, members }: Contributions): void {
   for (const [hash, field, amount] of counters) count(plan, hash, field, negate(amount));

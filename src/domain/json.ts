@@ -1,27 +1,33 @@
 /** JSON without loss: integers beyond 2^53 become BigInt and are written back digit for digit. */
 import { parse, stringify } from 'lossless-json';
 
-/** A run of 16 or more digits where a number may stand. */
-const longInteger = /[:,[]\s*-?\d{16,}/;
-/**
- * Debezium writes the row's images first, then `source`. Only the images are searched: the clocks in nanoseconds behind them,
- * which nobody reads, would send every event down the slow path.
- */
-const imagesFirst = '{"before":';
-const imagesEnd = '"source":{"version":';
-
 const toNumber = (digits: string): number | bigint => {
   const value = Number(digits);
   return Number.isSafeInteger(value) || !/^-?\d+$/.test(digits) ? value : BigInt(digits);
 };
 
-/** Parsed value; unsafe integers are BigInt. Throws SyntaxError on malformed text. */
-export function parseJson(text: string): unknown {
-  const end = text.startsWith(imagesFirst) ? text.indexOf(imagesEnd) : -1;
-  return longInteger.test(end === -1 ? text : text.slice(0, end)) ? parse(text, null, toNumber) : JSON.parse(text);
+/**
+ * Parsed value; unsafe integers are BigInt. Throws SyntaxError on malformed text. Only a double that came out as an unsafe integer
+ * may have lost digits, so only then the slow parser reads again; `judge` names the part whose numbers matter.
+ */
+export function parseJson(text: string, judge: (value: unknown) => unknown = (value) => value): unknown {
+  const value: unknown = JSON.parse(text);
+  return hasUnsafeInteger(judge(value)) ? parse(text, null, toNumber) : value;
 }
 
 /** Text of a value that may hold BigInt. */
-export function stringifyJson(value: Record<string, unknown>, lossless: boolean): string {
-  return lossless ? (stringify(value) ?? 'null') : JSON.stringify(value);
+export function stringifyJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof TypeError) return stringify(value) ?? 'null'; // the one thing that JSON.stringify refuses in parsed JSON is a BigInt
+    throw error;
+  }
+}
+
+function hasUnsafeInteger(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isSafeInteger(value) && (Number.isInteger(value) || !Number.isFinite(value));
+  if (typeof value !== 'object' || value === null) return false;
+  for (const name in value) if (hasUnsafeInteger((value as Record<string, unknown>)[name])) return true;
+  return false;
 }

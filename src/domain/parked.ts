@@ -31,11 +31,12 @@ export function parseMark(text: string): ParkedMark | null {
   return floor === undefined || last === undefined ? null : { floor: BigInt(floor), last: BigInt(last), generation: Number(generation) };
 }
 
-/** The mark once `discarded` letters of its key will not be applied and `open` ones may still be: offsets of the mark's generation. */
-export function afterDiscard(mark: ParkedMark | null, discarded: ReadonlySet<bigint>, open: Iterable<bigint>): ParkedMark | null {
+/** The mark once `discarded` letters of its key will not be applied and `others` may still be: offsets of the mark's generation. */
+export function afterDiscard(mark: ParkedMark | null, discarded: ReadonlySet<bigint>, others: bigint[]): ParkedMark | null {
   if (mark === null || !discarded.has(mark.last)) return mark;
-  const [newest] = [...open].filter((offset) => offset > mark.floor).sort((a, b) => (a < b ? 1 : -1));
-  return newest === undefined ? null : { ...mark, last: newest };
+  const waiting = others.filter((offset) => offset > mark.floor);
+  if (waiting.length === 0) return null;
+  return { ...mark, last: waiting.reduce((newest, offset) => (offset > newest ? offset : newest)) };
 }
 
 const isParking = (event: TableEvent): event is RowChange | Rejected => event.kind === 'rejected' || (event.kind === 'change' && (event.replay !== undefined || event.unavailable.length > 0));

@@ -16,11 +16,11 @@ export const formatReplay = ({ of, generation }: Replay): Record<string, string>
   [replayHeaders.generation]: String(generation),
 });
 
-/** Null when the record at `offset` is none; `malformed` when it says so but does not name an earlier record. */
-export function parseReplay(headers: Record<string, string> | undefined, offset: bigint): Replay | 'malformed' | null {
+/** Null when the record is none; `malformed` when it says so but cannot be read. Whether it may be applied is for the key's mark. */
+export function parseReplay(headers: Record<string, string> | undefined): Replay | 'malformed' | null {
   const of = headers?.[replayHeaders.of];
   if (of === undefined) return null;
   const generation = headers?.[replayHeaders.generation] ?? '';
-  if (!/^\d{1,18}$/.test(of) || !/^\d{1,15}$/.test(generation) || BigInt(of) >= offset) return 'malformed';
+  if (!/^\d{1,18}$/.test(of) || !/^\d{1,15}$/.test(generation)) return 'malformed';
   return { of: BigInt(of), generation: Number(generation) };
 }

@@ -28,38 +28,37 @@ export interface StoredRow {
   version: Version;
   /** LSN of the last applied event, decimal text. */
   lsn: string;
-  /** Its columns, and the engine's members among them. */
-  row: Row;
   contributions: Contributions;
+  /** All of it, as stored. */
+  text: string;
 }
+
+/** The engine's members come last, and a quote inside a JSON string is escaped: what begins here is not part of any column. */
+const membersStart = ',"_offset":';
 
 /** Throws SyntaxError when the text is not a row this engine wrote. */
 export function parseStoredRow(text: string): StoredRow {
-  const row = parseJson(text) as Partial<EngineMembers> | null;
-  if (typeof row?._offset !== 'number' || !Array.isArray(row._c) || !Array.isArray(row._s)) throw new SyntaxError('not a row of this engine');
-  return { version: { generation: row._gen ?? 0, offset: BigInt(row._offset) }, lsn: row._lsn ?? '0', row: row as Row, contributions: { counters: row._c, members: row._s } };
+  const at = text.lastIndexOf(membersStart);
+  const members = parseJson(at === -1 ? text : `{${text.slice(at + 1)}`) as Partial<EngineMembers> | null;
+  if (typeof members?._offset !== 'number' || !Array.isArray(members._c) || !Array.isArray(members._s)) throw new SyntaxError('not a row of this engine');
+  return {
+    version: { generation: members._gen ?? 0, offset: BigInt(members._offset) },
+    lsn: members._lsn ?? '0',
+    contributions: { counters: members._c, members: members._s },
+    text,
+  };
 }
 
-/** Text of the row after `change`: its columns, then the engine's members. */
-export function formatStoredRow(change: RowChange, generation: number): string {
-  const { image, contributions } = change;
-  const lossless = hasBigInt(image) || contributions.counters.some(([, , amount]) => typeof amount === 'bigint');
-  const members: EngineMembers = {
-    _offset: Number(change.offset),
-    _gen: generation,
-    _lsn: change.lsn,
-    _ts_ms: change.commitMs,
-    _c: contributions.counters,
-    _s: contributions.members,
-  };
-  return stringifyJson({ ...image, ...members }, lossless);
+/** The columns of a stored row, the engine's members among them. */
+export const columnsOf = ({ text }: StoredRow): Row => parseJson(text) as Row;
+
+/** Text of the row `image` after `change`: its columns, then the engine's members. */
+export function formatStoredRow({ offset, lsn, commitMs, contributions }: RowChange, image: Row, generation: number): string {
+  const columns = stringifyJson(image).slice(0, -1);
+  const { counters, members } = contributions;
+  return `${columns}${membersStart}${offset},"_gen":${generation},"_lsn":"${lsn}","_ts_ms":${commitMs},"_c":${stringifyJson(counters)},"_s":${stringifyJson(members)}}`;
 }
 
 /** Whether `a` is newer than `b`: by generation, then by offset; never by LSN or clock. */
 export const isNewer = (a: Version, b: Version): boolean =>
   a.generation > b.generation || (a.generation === b.generation && a.offset > b.offset);
-
-function hasBigInt(value: unknown): boolean {
-  if (typeof value === 'bigint') return true;
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasBigInt);
-}

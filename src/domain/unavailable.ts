@@ -5,7 +5,7 @@
 import type { RowChange, TableEvent } from './change-event.ts';
 import { ColumnError, unavailableValue, type Row } from './columns.ts';
 import { rowName } from './keys.ts';
-import type { StoredRow } from './stored-row.ts';
+import { columnsOf, type StoredRow } from './stored-row.ts';
 import type { Table } from './tables/table.ts';
 
 const asBase64 = Buffer.from(unavailableValue).toString('base64');
@@ -24,11 +24,13 @@ export function fillUnavailable(table: Table, events: TableEvent[], stored: Read
   return events.map((event) => {
     if (event.kind !== 'change') return event;
     const name = rowName(table.entity, event.id);
-    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : stored.get(name)?.row);
+    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : storedImage(stored.get(name)));
     if (filled.kind === 'change') images.set(name, filled.image);
     return filled;
   });
 }
+
+const storedImage = (row: StoredRow | undefined): Row | undefined => (row ? columnsOf(row) : undefined);
 
 function fill(table: Table, event: RowChange, before: Row | null | undefined): TableEvent {
   const { offset, op, id, replay } = event;

@@ -11,6 +11,7 @@ import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connect.ts';
+import { describeOversized, findOversizedEvent, readTail, type OversizedEvent } from './oversized-event.ts';
 import { host } from './ports.ts';
 import { layoutOf } from './project.ts';
 import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
@@ -20,7 +21,8 @@ export interface StackStatus {
   /** What is not as it should be, for a person; empty when healthy. */
   problems: string[];
   processes: { name: ProcessName; pid: number | null; ports: number[]; state: ProcessState; restarts: number }[];
-  connector: { state: string; tasks: string[] };
+  /** `oversizedEvent`: the change at which the connector stops because it may not be that large. */
+  connector: { state: string; tasks: string[]; oversizedEvent: OversizedEvent | null };
   slot: { active: boolean; walStatus: string; retainedBytes: number } | null;
   lag: PartitionLag[];
   /** The last heartbeat row that reached Redis; null when there is none, or Redis does not answer. */
@@ -54,7 +56,7 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
       running('redis') ? ask.replica() : null,
       running('kafka', 'redis') ? ask.lag() : null,
     ]);
-    const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [] }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica };
+    const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [], oversizedEvent: null }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica };
     const problems = supervised
       ? [...(record.proven ? [] : ['its start is not finished']), ...problemsOf(facts, settings.HEARTBEAT_INTERVAL_MS)]
       : ['no supervisor is running'];
@@ -69,6 +71,7 @@ export function problemsOf({ processes, connector, slot, lag, heartbeat, halted 
   const required: [ok: boolean, otherwise: string][] = [
     ...processes.map(({ name, state }): [boolean, string] => [state === 'running', `${name} ${state}`]),
     [connectorStates.length > 1 && connectorStates.every((state) => state === 'RUNNING'), `connector ${connectorStates.join('/')}`],
+    [connector.oversizedEvent === null, connector.oversizedEvent ? describeOversized(connector.oversizedEvent) : ''],
     [slot?.active === true, `replication slot ${slot ? 'inactive' : 'unknown'}`],
     [lag.length > 0, 'lag unknown'],
     [heartbeat !== null, 'heartbeat unknown'],
@@ -125,7 +128,10 @@ function createQuestion<T>(work: () => Promise<T>): () => Promise<T | null> {
 
 async function readConnector(settings: Settings): Promise<StackStatus['connector'] | null> {
   const status = await connectClientOf(settings).connectorStatus(connectorName);
-  return status && { state: status.connector.state, tasks: status.tasks.map(({ state }) => state) };
+  if (status === null) return null;
+  const log = readTail(layoutOf(settings.SLUICE_DATA_DIR).logOf('connect'));
+  const traces = status.tasks.flatMap(({ trace }) => trace ?? []);
+  return { state: status.connector.state, tasks: status.tasks.map(({ state }) => state), oversizedEvent: findOversizedEvent(log, traces) };
 }
 
 async function readSlot(settings: Settings): Promise<StackStatus['slot']> {

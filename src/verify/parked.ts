@@ -16,89 +16,104 @@ export interface ParkedShare {
   has: (set: string, member: string) => boolean;
 }
 
-export type Parked = ReturnType<typeof createParked>;
-
 const chunkRows = 500;
-/** `<floor>:<last>:<generation>`: `last` is the newest dead letter. */
 const markShape = /^-?\d+:(\d+):(\d+)$/;
+const nameShape = /^cdc:parked:([^:]+):(.+)$/;
+const nameOf = (table: string, id: string): string => `cdc:parked:${table}:${id}`;
 
-export function createParked({ redis, keys }: { redis: RedisStore; keys: Keys }) {
-  /** Table → ids with a mark when last seen. */
-  const known = new Map(sourceTables.map(({ table }) => [table, new Set<string>()]));
-  const left = new Set<string>();
-  const shape = /^cdc:parked:([^:]+):(.+)$/;
+export class Parked {
+  readonly #redis: RedisStore;
+  readonly #keys: Keys;
+  /** Table → ids that had a mark when last seen. */
+  readonly #known = new Map(sourceTables.map(({ table }) => [table, new Set<string>()]));
+  /** Logical names of marks because of which a row was not compared. */
+  readonly #left = new Set<string>();
 
-  /**
-   * Those of the ids that are parked now. A mark of another generation is about rows that were read again since; one whose
-   * letters are all older than what was applied to the row since is a remainder. A delete takes the mark away.
-   */
-  const inForce = async (table: string, ids: string[]): Promise<string[]> => {
-    if (ids.length === 0) return [];
-    const entity = sourceTables.find((one) => one.table === table)?.entity ?? table;
-    const [state = null, ...texts] = await redis.strings([keys.tableState(table), ...ids.map((id) => keys.parked(table, id)), ...ids.map((id) => keys.row(entity, id))]);
-    const { generation } = parseTableState(state);
-    return ids.filter((_, at) => {
-      const [, last, markGeneration] = markShape.exec(texts[at] ?? '') ?? [];
-      return last !== undefined && markGeneration === String(generation) && !isNewer(texts[ids.length + at] ?? null, generation, BigInt(last));
-    });
-  };
+  constructor({ redis, keys }: { redis: RedisStore; keys: Keys }) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
 
-  const note = (name: string): boolean => {
-    const [, table = '', id = ''] = shape.exec(name) ?? [];
-    const ids = known.get(table);
+  /** Notes what a walk over all keys comes by, logical names; whether it was news. */
+  note(name: string): boolean {
+    const [, table = '', id = ''] = nameShape.exec(name) ?? [];
+    const ids = this.#known.get(table);
     if (ids === undefined || ids.has(id)) return false;
     ids.add(id);
     return true;
-  };
+  }
 
-  return {
-    /** Notes what a walk over all keys comes by: logical names. */
-    note,
-    /** Looks for marks that came up since the walk; whether there are any. */
-    findMore: async (): Promise<boolean> => {
-      let more = false;
-      for await (const page of redis.scan(`${keys.prefix}cdc:parked:*`, 5_000)) {
-        for (const key of page) more = note(key.slice(keys.prefix.length)) || more;
+  /** Looks for marks that came up since the walk; whether there are any. */
+  async findMore(): Promise<boolean> {
+    let more = false;
+    for await (const page of this.#redis.scan(`${this.#keys.prefix}cdc:parked:*`, 5_000)) {
+      for (const key of page) more = this.note(key.slice(this.#keys.prefix.length)) || more;
+    }
+    return more;
+  }
+
+  /** Of rows that were just read: which must not be compared. `suspects` are asked whether they are parked by now. */
+  async among(table: string, ids: string[], suspects: (id: string) => boolean): Promise<Set<string>> {
+    const asked = ids.filter((id) => this.#known.get(table)?.has(id) || suspects(id));
+    const parked = new Set(await this.#inForce(table, asked));
+    for (const id of asked) this.#left.delete(nameOf(table, id));
+    for (const id of parked) {
+      this.note(nameOf(table, id));
+      this.#left.add(nameOf(table, id));
+    }
+    return parked;
+  }
+
+  /** What is to be left out now. */
+  async share(): Promise<ParkedShare> {
+    const ids = new Map<string, string[]>();
+    const amounts = new Map<string, bigint>();
+    const members = new Set<string>();
+    for (const { table, entity } of sourceTables) {
+      const parked = await this.#inForce(table, [...(this.#known.get(table) ?? [])]);
+      ids.set(table, parked);
+      for (let from = 0; from < parked.length; from += chunkRows) {
+        const rows = await this.#redis.strings(parked.slice(from, from + chunkRows).map((id) => this.#keys.row(entity, id)));
+        for (const text of rows) if (text !== null) addRow(text, amounts, members);
       }
-      return more;
-    },
-    /** Of rows that were just read: which must not be compared. `suspects` are asked whether they are parked by now. */
-    among: async (table: string, ids: string[], suspects: (id: string) => boolean): Promise<Set<string>> => {
-      const asked = ids.filter((id) => known.get(table)?.has(id) || suspects(id));
-      const parked = new Set(await inForce(table, asked));
-      for (const id of asked) {
-        if (parked.has(id)) note(`cdc:parked:${table}:${id}`);
-        left[parked.has(id) ? 'add' : 'delete'](`cdc:parked:${table}:${id}`);
-      }
-      return parked;
-    },
-    /** What is to be left out now. */
-    share: async (): Promise<ParkedShare> => {
-      const ids = new Map<string, string[]>();
-      const amounts = new Map<string, bigint>();
-      const members = new Set<string>();
-      for (const { table, entity } of sourceTables) {
-        const parked = await inForce(table, [...(known.get(table) ?? [])]);
-        ids.set(table, parked);
-        for (let from = 0; from < parked.length; from += chunkRows) {
-          const rows = await redis.strings(parked.slice(from, from + chunkRows).map((id) => keys.row(entity, id)));
-          for (const text of rows) if (text !== null) addRow(text, amounts, members);
-        }
-      }
-      return {
-        ids: (table) => ids.get(table) ?? [],
-        amount: (hash, field) => amounts.get(JSON.stringify([hash, field])) ?? 0n,
-        has: (set, member) => members.has(JSON.stringify([set, member])),
-      };
-    },
-    /** Marks whose rows were not compared, and those whose rows exist nowhere: logical names. */
-    left: async (): Promise<string[]> => {
-      for (const { table } of sourceTables) {
-        for (const id of await inForce(table, [...(known.get(table) ?? [])])) left.add(`cdc:parked:${table}:${id}`);
-      }
-      return [...left].sort();
-    },
-  };
+    }
+    return {
+      ids: (table) => ids.get(table) ?? [],
+      amount: (hash, field) => amounts.get(JSON.stringify([hash, field])) ?? 0n,
+      has: (set, member) => members.has(JSON.stringify([set, member])),
+    };
+  }
+
+  /** Marks whose rows were not compared, also where a row exists on neither side: logical names, sorted. */
+  async left(): Promise<string[]> {
+    for (const { table } of sourceTables) {
+      for (const id of await this.#inForce(table, [...(this.#known.get(table) ?? [])])) this.#left.add(nameOf(table, id));
+    }
+    return [...this.#left].sort();
+  }
+
+  /**
+   * Those that are parked now. A mark of another generation is about a row that was read again since, and a row that has moved
+   * past the last dead letter needs it no more.
+   */
+  async #inForce(table: string, ids: string[]): Promise<string[]> {
+    const parked: string[] = [];
+    const entity = sourceTables.find((one) => one.table === table)?.entity ?? '';
+    for (let from = 0; from < ids.length; from += chunkRows) {
+      const some = ids.slice(from, from + chunkRows);
+      const [state = null, ...marks] = await this.#redis.strings([this.#keys.tableState(table), ...some.map((id) => this.#keys.parked(table, id))]);
+      const { generation } = parseTableState(state);
+      const letters = new Map(some.flatMap((id, at) => lastLetter(id, marks[at] ?? '', generation)));
+      const rows = await this.#redis.strings([...letters.keys()].map((id) => this.#keys.row(entity, id)));
+      parked.push(...[...letters].filter(([, letter], at) => !isNewer(rows[at] ?? null, generation, letter)).map(([id]) => id));
+    }
+    return parked;
+  }
+}
+
+function lastLetter(id: string, mark: string, generation: number): [id: string, offset: bigint][] {
+  const [, last, of] = markShape.exec(mark) ?? [];
+  return last !== undefined && of === String(generation) ? [[id, BigInt(last)]] : [];
 }
 
 /** A row remembers what it has added: `_c` to counters, `_s` to sets. */

@@ -132,9 +132,10 @@ function expectedSql({ name, type }: SourceColumn): string {
   return `${column}::text`;
 }
 
-/** ISO 8601 with astronomical years (44 BC is -0043), six digits of a second and Z; ±infinity by name. */
+/** ISO 8601 with astronomical years (44 BC is -0043), up to six digits of a second and Z; ±infinity by name. JSON's own text is the quick way. */
 const isoSql = (time: string): string => `
-  CASE WHEN isfinite(${time}) THEN
+  CASE WHEN ${time} >= '0001-01-01' AND ${time} < '10000-01-01' THEN trim(BOTH '"' FROM to_json(${time})::text) || 'Z'
+  WHEN isfinite(${time}) THEN
     CASE WHEN extract(year FROM ${time}) > 9999 THEN '+' || extract(year FROM ${time})
          WHEN extract(year FROM ${time}) < 0 THEN '-' || lpad((-extract(year FROM ${time}) - 1)::text, 4, '0')
          ELSE lpad(extract(year FROM ${time})::text, 4, '0') END || to_char(${time}, '-MM-DD"T"HH24:MI:SS.US"Z"')

@@ -7,7 +7,7 @@ import { createProductCheck, createRowCheck, createSetCheck, type Check } from '
 import type { AmountDifference, RowDifference, SetDifference } from './compare.ts';
 import { createDriftWatch, type Difference, type Drift } from './drift.ts';
 import { mapAhead } from './map-ahead.ts';
-import { createParked } from './parked.ts';
+import { Parked } from './parked.ts';
 import { createPipeline, type PipelineDeps } from './pipeline.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { scanReplica } from './scan.ts';
@@ -48,7 +48,7 @@ export async function verify(deps: PipelineDeps, tell: (progress: Progress) => v
   await db.query('SELECT 1');
   await redis.ping();
   await deps.readEnds();
-  const comparison: Comparison = { source: db, pipeline: createPipeline(deps), parked: createParked(deps), drift: createDriftWatch(deps) };
+  const comparison: Comparison = { source: db, pipeline: createPipeline(deps), parked: new Parked(deps), drift: createDriftWatch(deps) };
   const { pipeline, parked, drift } = comparison;
   await drift.refresh();
 
@@ -66,12 +66,7 @@ export async function verify(deps: PipelineDeps, tell: (progress: Progress) => v
   await runCheck(createProductCheck(deps), 'counters of products', [...strays.products], aggregates, run);
 
   progress('counters', 0);
-  const startMs = performance.now();
-  const { method, checked, differences } = await checkAggregates(deps, comparison);
-  aggregates.checked += checked;
-  aggregates.differences.push(...differences);
-  aggregates.elapsedMs += Math.round(performance.now() - startMs);
-
+  const method = await addWholeTables(aggregates, run);
   await drift.refresh();
   takeDriftOut(rows, comparison);
   takeDriftOut(sets, comparison);
@@ -148,6 +143,15 @@ async function runCheck<D extends Difference>(check: Check<D>, name: string, str
   if (!report.stopped) await settleAll();
   report.checked += checked;
   report.elapsedMs += Math.round(performance.now() - startMs);
+}
+
+async function addWholeTables(report: CheckReport<AmountDifference>, { deps, comparison }: CheckRun): Promise<ComparedAggregates['method']> {
+  const startMs = performance.now();
+  const { method, checked, differences } = await checkAggregates(deps, comparison);
+  report.checked += checked;
+  report.differences.push(...differences);
+  report.elapsedMs += Math.round(performance.now() - startMs);
+  return method;
 }
 
 /** The table may have been told as drifting only after its differences were found. */

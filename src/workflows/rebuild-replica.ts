@@ -119,9 +119,10 @@ async function abandon(progress: RebuildProgress, error: unknown): Promise<void>
   const cancelled = isCancellation(error);
   if (mode === 'snapshot' && phase === 'reading') await act.stopSnapshot(tables, `stop-${workflowInfo().runId}`);
   if (mode === 'all' && phase !== 'planning') await act.resumeConnector();
-  const harmless = cancelled && (phase === 'planning' || mode === 'snapshot');
+  const isHarmless = phase === 'planning' || (cancelled && mode === 'snapshot');
   const command = mode === 'all' ? 'sluice resync --all' : `sluice resync ${tables.join(' ')}`;
-  await act.abandonRebuild(tables, harmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${messageOf(error)})`} while ${phase}: run ${command}`);
+  if (!cancelled) progress.note = messageOf(error);
+  await act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`);
   enter(progress, cancelled ? 'cancelled' : 'failed');
 }
 

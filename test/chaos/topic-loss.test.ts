@@ -18,7 +18,6 @@ before(async () => {
 });
 after(() => stack.stop());
 
-const kafkaAdmin = () => new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-topic', logLevel: logLevel.NOTHING }).admin();
 const fenceOf = async (partition: number): Promise<bigint> => BigInt((await stack.redis.strings([stack.keys.offset(topic, partition)]))[0] ?? 0);
 
 /** Freezes processes while `work` is done; then the table must go through rebuilding to running, with the same consumers. */
@@ -47,9 +46,7 @@ test('records deleted past the fence: the table is read again from the source', 
       const end = (await stack.kafka.offsets(topic)).find((one) => one.partition === partition)!.high;
       return end >= fence + 10n && end;
     });
-    const admin = kafkaAdmin();
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(high) }] });
-    await admin.disconnect();
+    await stack.kafka.deleteRecords(topic, partition, high);
     const low = (await stack.kafka.offsets(topic)).find((one) => one.partition === partition)!.low;
     assert.ok(low > fence, 'the log begins after the fence');
     return `${partitionName({ topic, partition })} cut: ${low - fence} offsets were never read`;
@@ -60,11 +57,12 @@ test('a topic that is deleted and made anew: the table is read again from the so
   const connect = await processOf(stack, 'connect');
   const consumers = (await consumersOf(stack)).map(({ pid }) => pid);
   await breakTopic(t, [...consumers, connect.pid], async () => {
-    const admin = kafkaAdmin();
+    const admin = new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-topic', logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
     await admin.deleteTopics({ topics: [topic] });
     await until('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: stack.settings.TOPIC_PARTITIONS, replicationFactor: 1 }] });
     await admin.disconnect();
-    await stack.kafka.ensureTopics([{ topic, partitions: stack.settings.TOPIC_PARTITIONS }]);
     const bounds = await stack.kafka.offsets(topic);
     assert.ok(bounds.every(({ high }) => high === 0n), 'the new topic is empty');
     assert.ok((await fenceOf(0)) > 0n, 'the fence is of the old one');

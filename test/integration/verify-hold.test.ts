@@ -3,9 +3,11 @@
  * Method: writers that change revenue every few milliseconds for as long as verify runs.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../../src/adapters/postgres.ts';
+import { projectRoot } from '../../src/stack/project.ts';
 import type { VerifyReport } from '../../src/verify/verify.ts';
 import { until, useStack, type TestStack } from '../stack.ts';
 
@@ -32,6 +34,23 @@ test('under steady writes the counters are compared at a hold, and the consumers
     assert.equal(aggregates.method, 'hold', 'a quiet moment was found: the traffic was not enough to force a hold');
     assert.deepEqual(await stack.redis.strings([stack.keys.hold]), [null]);
     assert.deepEqual(await stack.redis.hash(stack.keys.held), {});
+    await newOrdersArrive();
+  } finally {
+    await traffic.stop();
+  }
+});
+
+test('interrupted while it holds the consumers, verify ends at once with 130 and lets them go', async () => {
+  const traffic = await startTraffic();
+  try {
+    const verify = spawn(process.execPath, ['bin/sluice.mjs', 'verify'], { cwd: projectRoot, env: { ...process.env, ...stack.env }, stdio: 'ignore' });
+    const code = new Promise((resolve) => verify.once('exit', resolve));
+    await until('a hold', async () => (await stack.redis.strings([stack.keys.hold]))[0] ?? undefined, 60_000, 5);
+    const interruptedMs = performance.now();
+    verify.kill('SIGINT');
+    assert.equal(await code, 130);
+    assert.ok(performance.now() - interruptedMs < 2_500, 'it took its time');
+    assert.deepEqual(await stack.redis.strings([stack.keys.hold]), [null]);
     await newOrdersArrive();
   } finally {
     await traffic.stop();

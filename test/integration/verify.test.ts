@@ -41,30 +41,67 @@ test('a damaged replica: verify ends with 1 and names exactly the damage; repair
   await assertVerified(stack);
 });
 
-test('a parked row is left out, and told, until a newer image has been applied to it', async () => {
+test('a parked row, and what it adds to counters and sets, is left out and told; once a newer image was applied it is judged', async () => {
   // Of a status that the generator never touches.
-  const [order] = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount, status) VALUES (1, 'refunded') RETURNING id");
-  const key = stack.keys.row('order', String(order!.id));
-  const parked = stack.keys.parked('orders', String(order!.id));
-  const row = JSON.parse(await until('the order in Redis', async () => (await admin.get(key)) ?? undefined)) as { _offset: number };
-  await admin.mset(key, JSON.stringify({ ...row, shipping_address: 'an older image' }), parked, String(row._offset));
+  const [order] = await stack.db.query<{ id: number; customer: number }>(
+    `WITH c AS (INSERT INTO customers (first_name, last_name, email) VALUES ('Par', 'Ked', gen_random_uuid() || '@example.com') RETURNING id)
+     INSERT INTO orders (customer_id, total_amount, status) SELECT id, 1, 'refunded' FROM c RETURNING id, customer_id AS customer`,
+  );
+  const name = `order:${order!.id}`;
+  const set = `customer:${order!.customer}:orders`;
+  const [key, setKey, revenue, parked] = [stack.keys.of(name), stack.keys.of(set), stack.keys.of('metrics:revenue'), stack.keys.parked('orders', String(order!.id))];
+  const text = await until('the order in Redis', async () => (await admin.get(key)) ?? undefined);
+  const row = JSON.parse(text) as { _offset: number; _gen: number; _c: [string, string, number][]; _s: [string, string, number][] };
+  // As if the last good image had been another one: 5.00 instead of 1.00, at another time.
+  const moved = row._c.filter(([hash]) => hash === 'metrics:revenue');
+  const older = { ...row, total_amount: '5.00', _c: row._c.map(([hash, field, amount]) => [hash, field, hash === 'metrics:revenue' ? 500 : amount]), _s: [[set, String(order!.id), 1]] };
+  await admin.mset(key, JSON.stringify(older), parked, `${row._offset}:${row._offset + 1}:${row._gen}`);
+  for (const [, field] of moved) await admin.hincrby(revenue, field, 400);
+  await admin.zadd(setKey, 1, String(order!.id));
   try {
     const skipped = await stack.sluice('verify');
     assert.equal(skipped.code, 0, skipped.stdout);
-    assert.match(skipped.stdout, new RegExp(`^parked, not compared: .*\\b${parked}\\b`, 'm'));
+    assert.match(skipped.stdout, new RegExp(`^parked, not compared: .*\\bcdc:parked:orders:${order!.id}\\b`, 'm'));
     assert.match(skipped.stdout, /^Redis equals PostgreSQL, \d+ parked rows? left out\.$/m);
 
-    await admin.set(parked, String(row._offset - 1));
+    await admin.hincrby(revenue, 'cents:refunded', 1);
+    const wrong = JSON.parse((await stack.sluice('verify', '--json')).stdout) as VerifyReport;
+    await admin.hincrby(revenue, 'cents:refunded', -1);
+    assert.deepEqual(namedBy(wrong), ['metrics:revenue cents:refunded 1'], 'beside what the parked row holds the counter is judged');
+
+    await admin.set(parked, `${row._offset - 2}:${row._offset - 1}:${row._gen}`);
     const judged = await stack.sluice('verify', '--json');
     const report = JSON.parse(judged.stdout) as VerifyReport;
-    assert.deepEqual(namedBy(report), [`order:${order!.id} shipping_address`]);
-    assert.equal(report.parked.includes(parked.slice(stack.keys.prefix.length)), false);
+    assert.deepEqual(namedBy(report), [`${name} total_amount`, `${set} ${order!.id}`, ...moved.map(([hash, field]) => `${hash} ${field} 400`)].sort());
+    assert.equal(report.parked.includes(`cdc:parked:orders:${order!.id}`), false);
     assert.equal(judged.code, 1);
   } finally {
-    await admin.set(key, JSON.stringify(row));
+    await admin.set(key, text);
+    for (const [, field] of moved) await admin.hincrby(revenue, field, -400);
+    await admin.zadd(setKey, row._s[0]![2], String(order!.id));
     await admin.del(parked);
-    await stack.db.query(`DELETE FROM orders WHERE id = ${order!.id}`);
+    await stack.db.query('DELETE FROM orders WHERE id = $1', [order!.id]);
   }
+});
+
+test('a table that is being read again drifts: what differs in it is told as that, and is no equality', async () => {
+  const victims = await insertVictims(stack.db);
+  const key = stack.keys.of(`product:${victims.product}`);
+  const row = await until('the product in Redis', async () => (await admin.get(key)) ?? undefined);
+  await admin.hset(stack.keys.status, { products: 'rebuilding', 'products:why': 'for the test' });
+  await admin.set(key, row.replace('"Damaged"', '"Other"'));
+  try {
+    const outcome = await stack.sluice('verify', '--json');
+    const report = JSON.parse(outcome.stdout) as VerifyReport;
+    assert.deepEqual(namedBy(report), []);
+    assert.deepEqual(report.drift.map(({ table, why }) => [table, why]), [['products', 'rebuilding: for the test']]);
+    assert.deepEqual([report.ok, outcome.code], [false, 1]);
+  } finally {
+    await admin.set(key, row);
+    await admin.hset(stack.keys.status, 'products', 'running');
+    await admin.hdel(stack.keys.status, 'products:why');
+  }
+  await assertVerified(stack);
 });
 
 test('every row of every table is compared', async () => {

@@ -7,7 +7,7 @@ const beyond = '9007199254740993'; // 2^53 + 1: JSON.parse would give …992
 /** An event as Debezium orders it: images, then `source` with its clocks. */
 const envelope = (after: string): string =>
   `{"before":null,"after":${after},"source":{"version":"3.7.0.Final","ts_us":1763805600000123,"ts_ns":1763805600000123456,"schema":"public"},"op":"c","ts_ns":1763805600020123456}`;
-const afterOf = (text: string): unknown => (parseJson(text) as { after: unknown }).after;
+const afterOf = (text: string): unknown => (parseJson(text, (value) => (value as { after: unknown }).after) as { after: unknown }).after;
 
 test('integers up to 2^53 - 1 are numbers', () => {
   assert.deepEqual(parseJson('{"a":0,"b":-1,"c":9007199254740991,"d":-9007199254740991}'), { a: 0, b: -1, c: 9007199254740991, d: -9007199254740991 });
@@ -40,8 +40,8 @@ test('fractions and exponents stay numbers, long integers beside them or not', (
   assert.deepEqual(parseJson(`{"a":1.5,"b":1e3,"c":${beyond},"d":0.1234567890123456789}`), { a: 1.5, b: 1000, c: BigInt(beyond), d: 0.12345678901234568 });
 });
 
-test("Debezium's clocks in micro- and nanoseconds do not send an event down the slow path", () => {
-  const parsed = parseJson('{"before":null,"after":{"id":1},"source":{"version":"3","ts_us":1763805600000123,"ts_ns":1763805600000123456}}') as { source: { ts_ns: unknown } };
+test('a part that nobody reads does not send the rest down the slow path, and is not exact', () => {
+  const parsed = parseJson(envelope('{"id":1}'), (value) => (value as { after: unknown }).after) as { source: { ts_ns: unknown } };
   assert.equal(typeof parsed.source.ts_ns, 'number');
 });
 
@@ -68,11 +68,11 @@ test('malformed text throws SyntaxError on both paths', () => {
 
 test('what was parsed exactly is written exactly', () => {
   const text = `{"a":${beyond},"b":[1,"x",null,true],"c":{"d":-${beyond}}}`;
-  assert.equal(stringifyJson(parseJson(text) as Record<string, unknown>, true), text);
-  assert.equal(stringifyJson({ a: 1, b: 'é' }, false), '{"a":1,"b":"é"}');
+  assert.equal(stringifyJson(parseJson(text)), text);
+  assert.equal(stringifyJson({ a: 1, b: 'é' }), '{"a":1,"b":"é"}');
 });
 
 test('both ways of writing agree where both can', () => {
   const value = { a: 1, b: -0.5, c: 'é"\\\u2028', d: null, e: [true, {}], f: '' };
-  assert.equal(stringifyJson(value, true), stringifyJson(value, false));
+  assert.equal(stringifyJson({ ...value, big: 1n }), JSON.stringify({ ...value, big: 1 }));
 });

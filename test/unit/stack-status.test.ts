@@ -16,7 +16,7 @@ type Facts = Parameters<typeof problemsOf>[0];
 
 const flowing: Facts = {
   processes: [{ name: 'redis', pid: 1, ports: [1], state: 'running', restarts: 0 }],
-  connector: { state: 'RUNNING', tasks: ['RUNNING'] },
+  connector: { state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null },
   slot: { active: true, walStatus: 'reserved', retainedBytes: 0 },
   lag: [{ topic: 't', partition: 0, events: 5, ms: 5 }],
   heartbeat: { ageMs: 29_000 },
@@ -38,8 +38,8 @@ test('each part that is not as it should be is one problem', () => {
   const { processes: [one] } = flowing;
   const cases: [Partial<Facts>, string][] = [
     [{ processes: [{ ...one!, state: 'restarting' }] }, 'redis restarting'],
-    [{ connector: { state: 'RUNNING', tasks: ['FAILED'] } }, 'connector RUNNING/FAILED'],
-    [{ connector: { state: 'RUNNING', tasks: [] } }, 'connector RUNNING'],
+    [{ connector: { ...flowing.connector, tasks: ['FAILED'] } }, 'connector RUNNING/FAILED'],
+    [{ connector: { ...flowing.connector, tasks: [] } }, 'connector RUNNING'],
     [{ slot: null }, 'replication slot unknown'],
     [{ slot: { ...flowing.slot!, active: false } }, 'replication slot inactive'],
     [{ lag: [] }, 'lag unknown'],

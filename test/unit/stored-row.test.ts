@@ -16,13 +16,14 @@ function changeOf(table: Table, after: Row, offset: bigint | number = 7): RowCha
 
 test('a row reads back with the version and the contributions it was written with', () => {
   const change = changeOf(orders, anOrder({ id: 3, total_amount: '12.34' }), 41n);
-  const { version, contributions } = parseStoredRow(formatStoredRow(change, 2));
+  const { version, contributions } = parseStoredRow(formatStoredRow(change, change.image!, 2));
   assert.deepEqual(version, { generation: 2, offset: 41n });
   assert.deepEqual(contributions, change.contributions);
 });
 
 test('the text is the row by its SQL names, then the members of the engine', () => {
-  const text = formatStoredRow(changeOf(orders, anOrder({ shipping_address: null })), 0);
+  const change = changeOf(orders, anOrder({ shipping_address: null }));
+  const text = formatStoredRow(change, change.image!, 0);
   const row = JSON.parse(text) as Record<string, unknown>;
   assert.deepEqual(Object.keys(row), [...Object.keys(orders.columns), '_offset', '_gen', '_lsn', '_ts_ms', '_c', '_s']);
   assert.equal(row['total_amount'], '10.00');
@@ -32,7 +33,7 @@ test('the text is the row by its SQL names, then the members of the engine', () 
 
 test('contributions beyond 2^53 read back digit for digit', () => {
   const change = changeOf(orderItems, anOrderItem({ quantity: 900_000_007, unit_price: '99999999.99' }));
-  const text = formatStoredRow(change, 0);
+  const text = formatStoredRow(change, change.image!, 0);
   assert.match(text, /9000000069099999993/);
   assert.deepEqual(parseStoredRow(text).contributions, change.contributions);
 });
@@ -40,7 +41,7 @@ test('contributions beyond 2^53 read back digit for digit', () => {
 test('an unknown column passes through unharmed, long integers inside it too', () => {
   const change = changeOf(orders, anOrder({ total_amount: '1.00' }));
   const image: Row = { ...change.image, big: 9007199254740993n, deep: { list: [9007199254740993n, 'x'] } };
-  const text = formatStoredRow({ ...change, image }, 0);
+  const text = formatStoredRow(change, image, 0);
   assert.match(text, /"big":9007199254740993,"deep":\{"list":\[9007199254740993,"x"\]\}/);
   assert.deepEqual(parseStoredRow(text).version, { generation: 0, offset: 7n });
 });

@@ -15,7 +15,7 @@ const unsent = { shipping_address: unavailableValue, total_amount: '20.00' };
 function stored(columns: Partial<Row>): Map<string, StoredRow> {
   const change = decode('c', 1, columns);
   assert.ok(change.kind === 'change');
-  return new Map([['order:1', parseStoredRow(formatStoredRow(change, 0))]]);
+  return new Map([['order:1', parseStoredRow(formatStoredRow(change, change.image!, 0))]]);
 }
 
 const filled = (events: TableEvent[], rows = new Map<string, StoredRow>()): TableEvent => fillUnavailable(orders, events, rows).at(-1)!;

@@ -36,6 +36,7 @@ test('a missing column, an extra one, a missing row, a foreign row and a broken 
     { key: 'product:1', column: 'price', expected: '"1.50"', found: absent },
     { key: 'product:1', column: 'colour', expected: absent, found: '"red"' },
   ]);
+  assert.deepEqual(differing(aRow({ _offset: 5, _c: [], colour: 'red' })), ['colour'], 'behind the members of the engine');
   assert.deepEqual(differing(null), ['(row)']);
   assert.deepEqual(differing(aRow(), null), ['(row)']);
   for (const text of ['', 'x', '[]', 'null', '{"id":']) assert.deepEqual(differing(text), ['(row)']);

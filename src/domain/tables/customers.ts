@@ -2,6 +2,8 @@ import { label } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { Table } from './table.ts';
 
+const live = names.live('customers');
+
 export const customers: Table = {
   name: 'customers',
   entity: 'customer',
@@ -20,7 +22,7 @@ export const customers: Table = {
   },
   contributions: (row) => ({
     counters: [
-      [names.live('customers'), 'live', 1],
+      [live, 'live', 1],
       [names.customersByState, label(row, 'state'), 1],
     ],
     members: [],

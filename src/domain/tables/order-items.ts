@@ -3,6 +3,8 @@ import { cents, integer } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { CounterContribution, Table } from './table.ts';
 
+const live = names.live('order_items');
+
 export const orderItems: Table = {
   name: 'order_items',
   entity: 'order_item',
@@ -15,7 +17,7 @@ export const orderItems: Table = {
     created_at: 'timestamp',
   },
   contributions: (row) => {
-    const counters: CounterContribution[] = [[names.live('order_items'), 'live', 1]];
+    const counters: CounterContribution[] = [[live, 'live', 1]];
     const productId = integer(row, 'product_id');
     const quantity = integer(row, 'quantity') ?? 0;
     const revenue = multiply(quantity, cents(row, 'unit_price'));

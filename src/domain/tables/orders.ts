@@ -2,6 +2,8 @@ import { cents, epochMs, integer, label } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { CounterContribution, Table } from './table.ts';
 
+const live = names.live('orders');
+
 export const orders: Table = {
   name: 'orders',
   entity: 'order',
@@ -19,7 +21,7 @@ export const orders: Table = {
     const amount = cents(row, 'total_amount');
     const status = label(row, 'status');
     const counters: CounterContribution[] = [
-      [names.live('orders'), 'live', 1],
+      [live, 'live', 1],
       [names.ordersByStatus, status, 1],
       [names.revenue, `cents:${status}`, amount],
     ];

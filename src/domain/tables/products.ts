@@ -2,6 +2,8 @@ import { label } from '../columns.ts';
 import { names } from '../keys.ts';
 import type { Table } from './table.ts';
 
+const live = names.live('products');
+
 export const products: Table = {
   name: 'products',
   entity: 'product',
@@ -17,7 +19,7 @@ export const products: Table = {
   },
   contributions: (row) => ({
     counters: [
-      [names.live('products'), 'live', 1],
+      [live, 'live', 1],
       [names.productsByCategory, label(row, 'category'), 1],
     ],
     members: [],

@@ -1,0 +1,68 @@
+/**
+ * Goal: a connector that fails is started again by its supervisor; a slot that is lost halts everything until it is read anew.
+ * Method: the source is damaged on a real stack of its own; `sluice status` tells, `sluice resync --all` mends.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
+
+let stack: TestStack;
+before(async () => {
+  stack = await startStack();
+});
+after(() => stack.stop());
+
+const connector = async (): Promise<{ state: string; supervisor: { failures: number; last: string } | null }> =>
+  JSON.parse((await stack.sluice('connector', 'status', '--json')).stdout) as never;
+const slot = { gone: "SELECT pg_drop_replication_slot('sluice')", anew: "SELECT pg_create_logical_replication_slot('sluice', 'pgoutput')" };
+
+/** The connector's session is ended again and again until the slot can be dropped. */
+const dropSlot = (): Promise<unknown> =>
+  until('the slot is dropped', async () => {
+    await stack.db.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'sluice' AND active");
+    return stack.db.query(slot.gone).then(
+      () => true,
+      () => false,
+    );
+  });
+
+async function haltsAndIsMended(reason: RegExp): Promise<void> {
+  await until('every table is halted', async () => {
+    const { code, stdout } = await stack.sluice('status', '--json');
+    const { halted } = JSON.parse(stdout) as { halted: Record<string, string> };
+    return code === 3 && ['customers', 'products', 'orders', 'order_items'].every((table) => reason.test(halted[table] ?? ''));
+  }, 120_000);
+  const restart = await stack.sluice('connector', 'restart');
+  assert.equal(restart.code, 1);
+  assert.match(restart.stderr, /resync --all/);
+  const resync = await stack.sluice('resync', '--all', '--json');
+  assert.equal(resync.code, 0, resync.stderr);
+  await until('healthy', async () => (await stack.status()).healthy);
+  await assertVerified(stack);
+}
+
+test('a connector task that failed is restarted', async () => {
+  await stack.db.query('ALTER TABLE cdc.heartbeat RENAME TO heartbeat_away');
+  await until('the task failed and was restarted', async () => ((await connector()).supervisor?.failures ?? 0) > 0, 120_000);
+  await stack.db.query('ALTER TABLE cdc.heartbeat_away RENAME TO heartbeat');
+  await until('it runs and stays', async () => {
+    const now = await connector();
+    return now.state === 'RUNNING' && now.supervisor?.failures === 0;
+  }, 180_000);
+  await assertVerified(stack);
+});
+
+test('a slot that is gone halts every table, and resync --all makes the replica exact', async () => {
+  await dropSlot();
+  await stack.db.query("DELETE FROM order_items WHERE id IN (SELECT id FROM order_items LIMIT 3)");
+  await haltsAndIsMended(/slot sluice is gone.*resync --all/);
+});
+
+test('a slot that was created anew with a gap halts every table, and resync --all makes the replica exact', async () => {
+  await dropSlot();
+  await stack.db.query("INSERT INTO products (name, price) VALUES ('in the gap', 1.00)");
+  await stack.db.query(slot.anew);
+  await haltsAndIsMended(/(created anew|is gone).*resync --all/);
+  const rebuild = await stack.sluice('rebuild', '--table', 'products', '--json');
+  assert.match((JSON.parse(rebuild.stdout) as { note: string }).note, /no longer has its beginning/, 'history with a gap is not taken for the whole');
+});

@@ -1,0 +1,112 @@
+/**
+ * Goal: rows are removed only after an undisturbed reading that is applied whole; what ends half way says so and tidies up.
+ * Method: the real workflow on a real Temporal server; activities are fakes that record their order and are scripted to fail.
+ */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { rebuildProgressQuery, taskQueue, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from '../../src/workflows/contract.ts';
+import { until } from '../stack.ts';
+import { startTemporal, type TestTemporal } from '../temporal.ts';
+
+let temporal: TestTemporal;
+let calls: string[] = [];
+let generation = 0;
+/** Rounds that are disturbed before one is not. */
+let disturbances = 0;
+/** What the next looks at Debezium's notifications tell; then the scan is done. */
+let scans: Partial<Scan>[] = [];
+let plan: Awaited<ReturnType<RebuildActivities['planRebuild']>> | null = null;
+
+const note = (call: string): void => void calls.push(call);
+const nextRound = (tables: string[]): Round => {
+  generation += 1;
+  return { cursor: '0', tables: tables.map((table) => ({ table, generation, mark: '0', columns: '{}', cut: '' })) };
+};
+const fakes: RebuildActivities = {
+  planRebuild: async (_tables, mode) => plan ?? { mode, note: '' },
+  announceRebuild: async () => note('announce'),
+  rewindTables: async (tables) => {
+    note('rewind');
+    return { round: nextRound(tables), ends: [{ topic: 't', partition: 0, high: '5' }] };
+  },
+  beginRound: async (tables) => {
+    note('begin');
+    return nextRound(tables);
+  },
+  requestSnapshot: async (_tables, signalId) => note(`signal ${signalId.at(-1)}`),
+  followScan: async (tables, scan) => {
+    const told = scans.shift();
+    return told ? { ...scan, ...told } : { ...scan, done: tables };
+  },
+  stopSnapshot: async () => note('stop snapshot'),
+  noteEnds: async () => [],
+  waitApplied: async () => 0,
+  isUndisturbed: async () => disturbances-- <= 0,
+  sweepOlder: async ({ tables }) => {
+    note(`sweep below ${tables[0]?.generation}`);
+    return 7;
+  },
+  finishRebuild: async (_round, mode) => note(`finish ${mode}`),
+  abandonRebuild: async (_tables, why) => note(`abandon ${why}`),
+  stopConnector: async () => note('stop connector'),
+  resetSource: async () => note('reset source'),
+  resumeConnector: async () => note('resume connector'),
+  forgetHistory: async () => note('forget history'),
+};
+
+before(async () => {
+  temporal = await startTemporal(fakes);
+});
+beforeEach(() => {
+  calls = [];
+  scans = [];
+  generation = 0;
+  disturbances = 0;
+  plan = null;
+});
+after(() => temporal.stop());
+
+let runs = 0;
+const start = (input: Partial<RebuildInput>) =>
+  temporal.client.workflow.start('rebuildReplica', { workflowId: `test-${(runs += 1)}`, taskQueue, args: [{ tables: ['orders'], mode: 'snapshot', why: 'a test', ...input }] });
+
+test('a snapshot that was disturbed is read again, and only the last reading removes rows', async () => {
+  disturbances = 1;
+  const result = (await (await start({})).result()) as RebuildProgress;
+  assert.deepEqual(calls, ['announce', 'begin', 'signal 1', 'begin', 'signal 2', 'sweep below 2', 'finish snapshot']);
+  assert.equal(result.round, 2);
+  assert.equal(result.rowsSwept, 7);
+});
+
+test('a new slot is taken only after the topics are applied, and its history is forgotten before the halt is taken back', async () => {
+  await (await start({ mode: 'all' })).result();
+  assert.deepEqual(calls, ['announce', 'stop connector', 'begin', 'reset source', 'resume connector', 'sweep below 1', 'forget history', 'finish all']);
+});
+
+test('a topic is read from its beginning; one that is not whole is left for the source', async () => {
+  await (await start({ mode: 'topic' })).result();
+  assert.deepEqual(calls, ['announce', 'rewind', 'sweep below 1', 'finish topic']);
+  calls = [];
+  plan = { mode: 'snapshot', note: 'its beginning is gone' };
+  const result = (await (await start({ mode: 'topic' })).result()) as RebuildProgress;
+  assert.ok(calls.includes('signal 1') && !calls.includes('rewind'));
+  assert.equal(result.note, 'its beginning is gone');
+});
+
+test('a cancel while Debezium reads stops it, removes nothing and leaves no blame', async () => {
+  scans = Array.from({ length: 100_000 }, () => ({ rowsRead: { orders: 10 }, rowsTotal: { orders: 100 } }));
+  const handle = await start({});
+  await until('it reads', async () => (await handle.query<RebuildProgress>(rebuildProgressQuery)).rowsRead === 10);
+  await handle.cancel();
+  await assert.rejects(handle.result());
+  assert.deepEqual(calls, ['announce', 'begin', 'signal 1', 'stop snapshot', 'abandon ']);
+  assert.equal((await handle.query<RebuildProgress>(rebuildProgressQuery)).phase, 'cancelled');
+});
+
+test('a snapshot that Debezium cannot finish fails, names the way out and removes nothing', async () => {
+  scans = [{ failed: 'Debezium could not read orders (SQL_EXCEPTION)' }];
+  const handle = await start({});
+  await assert.rejects(handle.result());
+  assert.match(calls.at(-1)!, /^abandon the rebuild failed \(Debezium could not read orders.*run sluice resync orders$/);
+  assert.ok(!calls.some((call) => call.startsWith('sweep')));
+});
