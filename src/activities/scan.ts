@@ -35,7 +35,8 @@ export function foldNotification(scan: Scan, text: string, tables: string[], ini
 function foldInitial(scan: Scan, type: string, scanned: string | undefined, rows: number, tables: string[]): Scan {
   if (type === 'STARTED') return { ...scan, rowsRead: {} };
   if (type === 'TABLE_SCAN_COMPLETED' && scanned) return { ...scan, rowsRead: { ...scan.rowsRead, [scanned]: rows } };
-  return type === 'COMPLETED' ? { ...scan, done: tables } : scan;
+  // SKIPPED: the connector died after the last row and before it could say COMPLETED; its next start knows that all was read.
+  return type === 'COMPLETED' || type === 'SKIPPED' ? { ...scan, done: tables } : scan;
 }
 
 function foldChunk(scan: Scan, table: string, data: Record<string, string>): Scan {

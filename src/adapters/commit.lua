@@ -20,10 +20,20 @@ for _ = 1, number() do
 end
 
 -- Types of the targets that are neither counters (they are tried below) nor plain strings (SET takes any key).
-for _ = 1, number() do
-  local target, wanted = key(), arg()
+local function refuses(target, wanted)
   local found = redis.call('TYPE', target).ok
-  if found ~= wanted and found ~= 'none' then return { 'type', target, found } end
+  return found ~= wanted and found ~= 'none' and { 'type', target, found }
+end
+for _ = 1, number() do
+  local refusal = refuses(key(), arg())
+  if refusal then return refusal end
+end
+local membersKey, membersArg = nextKey, nextArg -- read here for the types, and once more for the writes
+for _ = 1, number() do
+  local refusal = refuses(key(), 'zset')
+  if refusal then return refusal end
+  local count = number()
+  nextArg = nextArg + 2 * count
 end
 
 -- Counters. What they refuse is either a sum beyond int64, told as such, or something that concerns more than this batch
@@ -68,6 +78,8 @@ for _ = 1, number() do -- DEL in slices
   for i = 1, number() do slice[i] = key() end
   redis.call('DEL', unpack(slice))
 end
+local restKey, restArg = nextKey, nextArg
+nextKey, nextArg = membersKey, membersArg
 for _ = 1, number() do
   local zset = key()
   for _ = 1, number() do
@@ -75,6 +87,7 @@ for _ = 1, number() do
     if score == '' then redis.call('ZREM', zset, member) else redis.call('ZADD', zset, score, member) end
   end
 end
+nextKey, nextArg = restKey, restArg
 for _ = 1, number() do -- maxima of decimal integers as text: longer is larger, then by digits
   local hash, field, value = key(), arg(), arg()
   local known = redis.call('HGET', hash, field) or ''

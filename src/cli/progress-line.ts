@@ -44,8 +44,3 @@ function remaining(share: number, elapsedMs: number): string {
   const seconds = Math.ceil((elapsedMs * (1 - share)) / share / 1000);
   return seconds < 120 ? `, about ${seconds} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
 }
-
-/** Work whose share is not known: on a terminal one line that is written over, empty to take it away. */
-export function tellProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text}`);
-}

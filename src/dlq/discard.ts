@@ -30,7 +30,7 @@ export async function discardLetters(deps: DiscardDeps, letters: DeadLetter[], k
   const others = groupByKey(known.filter(({ state, name }) => state !== 'discarded' && !going.has(name)));
   for (let from = 0; from < letters.length; from += chunkLetters) {
     const chunk = letters.slice(from, from + chunkLetters);
-    for (const key of groupByKey(chunk).keys()) await unpark(deps, closing.get(key)!, others.get(key) ?? []);
+    await Promise.all([...groupByKey(chunk).keys()].map((key) => unpark(deps, closing.get(key)!, others.get(key) ?? [])));
     const at = new Date().toISOString();
     const headers = (origin: Origin) => formatDeadLetter({ kind: 'resolution', origin, how: 'discarded', ...author, at, replayOffset: null });
     await deps.producer.send(

@@ -1,7 +1,7 @@
 /** Reads the dead-letter topic: whole into a ledger, or the records of chosen letters. Contents are never kept beyond a batch. */
 import type { KafkaOptions } from '../adapters/kafka-client.ts';
 import { readTopic, type TopicRecord } from '../adapters/kafka-reader.ts';
-import { Ledger, type DeadLetter } from './ledger.ts';
+import type { DeadLetter, Ledger } from './ledger.ts';
 
 export interface LetterTopic {
   kafka: KafkaOptions;

@@ -86,7 +86,8 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ key: keys.parked(plan.table, id), ...mark })) : [];
   encodeFields(script, expect.fields);
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
-  if (plan) encodeTypes(script, keys, plan.writes, plan.table);
+  encodePairs(script, plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream']] : []);
+  if (plan) encodeMembers(script, keys, plan.writes);
   else script.args.push(0);
   if (plan) encodeCounters(script, keys, plan.writes);
   else script.args.push(0, 0);
@@ -100,10 +101,9 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   const unparked = marks.flatMap(({ key, after }) => (after === '' ? [key] : [])).concat(plan ? [...plan.writes.unparked].map((id) => keys.parked(plan.table, id)) : []);
   encodeSlices(script, [...gone, ...removed, ...unparked], (key) => script.keys.push(key));
   if (plan) {
-    encodeMembers(script, keys, plan.writes);
     encodeMaxima(script, keys, plan.writes, plan.table);
     encodeChanges(script, keys, plan);
-  } else script.args.push(0, 0, 0);
+  } else script.args.push(0, 0);
   encodeFields(script, fields);
   return script;
 }
@@ -138,19 +138,6 @@ function encodePairs(script: Script, pairs: [key: string, value: string][]): voi
   for (const [key, value] of pairs) {
     script.keys.push(key);
     script.args.push(value);
-  }
-}
-
-function encodeTypes(script: Script, keys: Keys, writes: WritePlan, table: string): void {
-  const streams = writes.changes.length > 0 ? [keys.changes(table)] : [];
-  script.args.push(writes.members.size + streams.length);
-  for (const zset of writes.members.keys()) {
-    script.keys.push(keys.of(zset));
-    script.args.push('zset');
-  }
-  for (const stream of streams) {
-    script.keys.push(stream);
-    script.args.push('stream');
   }
 }
 

@@ -42,9 +42,10 @@ async function haltsAndIsMended(reason: RegExp): Promise<void> {
 }
 
 test('a connector task that failed is restarted', async () => {
-  await stack.db.query('ALTER TABLE cdc.heartbeat RENAME TO heartbeat_away');
+  await stack.db.query('ALTER ROLE sluice_replication NOLOGIN');
+  await stack.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sluice_replication'");
   await until('the task failed and was restarted', async () => ((await connector()).supervisor?.failures ?? 0) > 0, 120_000);
-  await stack.db.query('ALTER TABLE cdc.heartbeat_away RENAME TO heartbeat');
+  await stack.db.query('ALTER ROLE sluice_replication LOGIN');
   await until('it runs and stays', async () => {
     const now = await connector();
     return now.state === 'RUNNING' && now.supervisor?.failures === 0;

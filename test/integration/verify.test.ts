@@ -85,21 +85,21 @@ test('a parked row, and what it adds to counters and sets, is left out and told;
 });
 
 test('a table that is being read again drifts: what differs in it is told as that, and is no equality', async () => {
-  const victims = await insertVictims(stack.db);
-  const key = stack.keys.of(`product:${victims.product}`);
-  const row = await until('the product in Redis', async () => (await admin.get(key)) ?? undefined);
-  await admin.hset(stack.keys.status, { products: 'rebuilding', 'products:why': 'for the test' });
-  await admin.set(key, row.replace('"Damaged"', '"Other"'));
+  const { orders: [order] } = await insertVictims(stack.db);
+  const key = stack.keys.of(`order:${order}`);
+  const row = await until('the order in Redis', async () => (await admin.get(key)) ?? undefined);
+  await admin.hset(stack.keys.status, { orders: 'rebuilding', 'orders:why': 'for the test' });
+  await admin.set(key, row.replace('"refunded"', '"returned"'));
   try {
     const outcome = await stack.sluice('verify', '--json');
     const report = JSON.parse(outcome.stdout) as VerifyReport;
     assert.deepEqual(namedBy(report), []);
-    assert.deepEqual(report.drift.map(({ table, why }) => [table, why]), [['products', 'rebuilding: for the test']]);
+    assert.deepEqual(report.drift.map(({ table, why }) => [table, why]), [['orders', 'rebuilding: for the test']]);
     assert.deepEqual([report.ok, outcome.code], [false, 1]);
   } finally {
     await admin.set(key, row);
-    await admin.hset(stack.keys.status, 'products', 'running');
-    await admin.hdel(stack.keys.status, 'products:why');
+    await admin.hset(stack.keys.status, 'orders', 'running');
+    await admin.hdel(stack.keys.status, 'orders:why');
   }
   await assertVerified(stack);
 });

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { formatContent, formatLetters } from '../../src/cli/dlq-report.ts';
 import { decodeTableEvent } from '../../src/domain/change-event.ts';
 import { formatDeadLetter, parseDeadLetter, type Letter, type Origin, type Resolution } from '../../src/domain/dead-letter.ts';
+import { afterDiscard, formatMark, parseMark, settleParked } from '../../src/domain/parked.ts';
 import { formatReplay } from '../../src/domain/replay.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import { Ledger, type DeadLetter } from '../../src/dlq/ledger.ts';
@@ -115,4 +116,21 @@ test('a TRUNCATE is never replayed', () => {
   const value = aChange({ offset: 20 }).value!.toString().replace('"op":"c"', '"op":"t"');
   const event = decodeTableEvent(orders, { ...aRecord({ offset: 20, key: null, value }), headers: formatReplay({ of: 8n, generation: 0 }) });
   assert.deepEqual([event.kind, 'reason' in event && event.reason], ['rejected', 'unsupported_operation']);
+});
+
+test('a discard takes the mark back to the newest letter that may still be applied', () => {
+  const mark = parseMark('7:11:0');
+  const discard = (discarded: bigint[], others: bigint[]): string => formatMark(afterDiscard(mark, new Set(discarded), others));
+  assert.equal(discard([11n], [8n, 9n]), '7:9:0');
+  assert.equal(discard([11n], [6n]), '', 'what comes before the floor is decided');
+  assert.equal(discard([8n, 9n, 11n], []), '');
+  assert.equal(discard([8n], []), '7:11:0', 'a letter that came after the topic was read keeps its mark');
+  assert.equal(afterDiscard(null, new Set([8n]), []), null);
+});
+
+test('a replay beyond the mark is of a letter that was discarded: it is not applied', () => {
+  const event = decodeTableEvent(orders, { ...aChange({ offset: 20 }), headers: formatReplay({ of: 9n, generation: 0 }) });
+  const settle = (mark: string) => settleParked({ table: orders, state: { generation: 0, mark: '0' }, events: [event], stored: new Map(), marks: new Map([['1', mark]]) });
+  assert.deepEqual(settle('7:8:0').events.map(({ kind }) => kind), ['tombstone']);
+  assert.deepEqual(settle('7:9:0').events.map(({ kind }) => kind), ['change']);
 });

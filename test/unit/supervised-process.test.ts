@@ -52,17 +52,17 @@ test('it starts, is restarted when it is killed, and stays away once stopped', a
   assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
 });
 
-test('it is not started again while its start is held', async () => {
+test('it is not started again while its start is held', async (t) => {
   mkdirSync(join(dir, 'failpoints'));
   writeFileSync(join(dir, 'failpoints', 'start.worker'), '');
   const { one } = aProcess(steady);
+  t.after(() => one.stop(5000));
   await one.start();
   process.kill(one.record.pid!, 'SIGKILL');
   await until('the restart to be due', async () => one.record.state === 'restarting', 10_000);
   await assert.rejects(until('a restart', async () => one.record.pid !== null, 2 * restartDelayMs(0)));
   rmSync(join(dir, 'failpoints', 'start.worker'));
   await until('the restart', async () => one.record.state === 'running', 10_000);
-  await one.stop(5000);
 });
 
 test('one that ignores its stop signal is killed after the budget', async () => {

@@ -12,6 +12,7 @@ import { startTemporal, type TestTemporal } from '../temporal.ts';
 let temporal: TestTemporal;
 let findings: Finding[] = [];
 let looks: { failures: number; quietMs: number }[] = [];
+let looking = 0;
 let done: string[] = [];
 let release: (reason: Error) => void = () => undefined;
 const failed: Finding = { kind: 'failed', why: 'ConnectException' };
@@ -19,8 +20,12 @@ const failed: Finding = { kind: 'failed', why: 'ConnectException' };
 const activities: SupervisorActivities & { planRebuild: () => Promise<never> } = {
   watchPipeline: async (failures, quietMs) => {
     looks.push({ failures, quietMs });
-    if (findings.length === 0) await delay(20);
-    return findings.shift() ?? { kind: 'quiet' };
+    const finding = findings.shift();
+    if (finding) return finding;
+    looking += 1;
+    await delay(20);
+    looking -= 1;
+    return { kind: 'quiet' };
   },
   restartConnector: async (onlyFailed) => void done.push(onlyFailed ? 'restart failed' : 'restart all'),
   reportConnector: async (why) => void done.push(why === '' ? 'all clear' : 'report'),
@@ -43,6 +48,7 @@ async function supervise(id: string, work: (state: () => Promise<SupervisorState
   const handle = temporal.client.workflow.getHandle(id);
   await work(() => handle.query<SupervisorState>(supervisorStateQuery));
   await handle.terminate();
+  await until('its last look is over', async () => looking === 0);
 }
 
 test('a connector that fails on is restarted with growing pauses, then rarely and loudly, until it recovers', async () => {

@@ -131,7 +131,7 @@ export class CdcProcessor implements Processor {
       const { state, stateText, stored } = reading;
       const filled = fillUnavailable(table, eventsOf(decoded), stored);
       const { events, marks } = settleParked({ table, events: filled, ...reading });
-      await this.#tellLetters(work, decoded, filled, new Set(events), state.generation);
+      await this.#tellLetters(work, decoded, events, state.generation);
       const writes = foldBatch({ table, state, events, marks, stored, changesMax });
       const { fields, strings } = expectFence(keys, claim);
       const expect = { fields, strings: [...strings, [stateKey, stateText] as [string, string]] };
@@ -144,11 +144,11 @@ export class CdcProcessor implements Processor {
     }
   }
 
-  /** `events`: what became of the decoded records, in their order; `kept`: those that take effect. */
-  async #tellLetters({ claim, table, told }: Work, decoded: Decoded<TableEvent>[], events: TableEvent[], kept: Set<TableEvent>, generation: number): Promise<void> {
+  /** `events`: what became of the decoded records, one for each. */
+  async #tellLetters({ claim, table, told }: Work, decoded: Decoded<TableEvent>[], events: TableEvent[], generation: number): Promise<void> {
     const letters = events.flatMap((event, i) => {
       const { record } = decoded[i]!;
-      const isNew = event.kind === 'rejected' && kept.has(event) && !told.has(`${record.offset} ${generation}`);
+      const isNew = event.kind === 'rejected' && !told.has(`${record.offset} ${generation}`);
       return isNew ? [{ record, rejected: event, generation }] : [];
     });
     if (letters.length === 0) return;
