@@ -88,6 +88,10 @@ for _ = 1, number() do
   end
 end
 nextKey, nextArg = restKey, restArg
+for _ = 1, number() do -- parked keys: only when absent (NX), only when there (XX), or always ('')
+  local parked, applied, when = key(), arg(), arg()
+  if when == '' then redis.call('SET', parked, applied) else redis.call('SET', parked, applied, when) end
+end
 for _ = 1, number() do -- maxima of decimal integers as text: longer is larger, then by digits
   local hash, field, value = key(), arg(), arg()
   local known = redis.call('HGET', hash, field) or ''

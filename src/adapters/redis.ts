@@ -44,7 +44,7 @@ export function connectRedis(options: RedisOptions) {
   redis.on('close', () => options.onConnection?.('down'));
   redis.on('error', () => undefined); // each failed command rejects on its own; `close` tells of the connection
 
-  const guard = async <T>(run: () => Promise<T>): Promise<T> => {
+  const guard: Guard = async (run) => {
     try {
       return await run();
     } catch (error) {
@@ -68,6 +68,23 @@ export function connectRedis(options: RedisOptions) {
     deleteFields: (key: string, fields: string[]) => guard(() => redis.hdel(key, ...fields)),
     setFields: (key: string, fields: Record<string, string>) => guard(() => redis.hset(key, fields)),
     increment: (key: string, field: string): Promise<number> => guard(() => redis.hincrby(key, field, 1)),
+    ...bulkReads(redis, guard),
+    /** The commit script (commit.lua): all keys, then all arguments. */
+    commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
+      guard(() => (redis as unknown as Scripts).commitBatch(keys.length, keys, args)),
+    /** The status script (status.lua). */
+    tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
+    close: async () => {
+      redis.disconnect();
+    },
+  };
+}
+
+type Guard = <T>(run: () => Promise<T>) => Promise<T>;
+
+/** Reads of many keys at once. */
+function bulkReads(redis: Redis, guard: Guard) {
+  return {
     /** Many hashes in one atomic read (MULTI). */
     hashes: (keys: string[]): Promise<Record<string, string>[]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.hgetall(key)))),
@@ -88,14 +105,6 @@ export function connectRedis(options: RedisOptions) {
         cursor = next;
         if (keys.length > 0) yield keys;
       } while (cursor !== '0');
-    },
-    /** The commit script (commit.lua): all keys, then all arguments. */
-    commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
-      guard(() => (redis as unknown as Scripts).commitBatch(keys.length, keys, args)),
-    /** The status script (status.lua). */
-    tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
-    close: async () => {
-      redis.disconnect();
     },
   };
 }

@@ -68,7 +68,7 @@ export async function claimPartitions(context: ClaimContext, refs: PartitionRef[
   const bounds = new Map(await Promise.all(topics.map(async (topic) => [topic, await admin.offsets(topic)] as const)));
   const recounted = new Map(await Promise.all(topics.map(async (topic) => [topic, await countPartitions(context, topic, bounds.get(topic)!.length)] as const)));
   return Promise.all(
-    refs.map((ref, i) => {
+    refs.map(async (ref, i) => {
       const log = bounds.get(ref.topic)?.find(({ partition }) => partition === ref.partition);
       if (!log) throw new PipelineError('partition_lost', `${partitionName(ref)} is gone`);
       const halt = recounted.get(ref.topic) ?? null;

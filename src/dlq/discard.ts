@@ -59,14 +59,16 @@ async function unpark({ redis, keys, tableOf }: DiscardDeps, letters: DeadLetter
   const { origin, id } = letters[0]!;
   const table = tableOf(origin.topic);
   if (table === null || id === null) return;
-  const key = keys.parked(table, id);
+  const key = keys.parkedMark(table, id);
   const discarded = new Set(letters.map((letter) => letter.origin.offset));
   for (;;) {
     const before = (await redis.strings([key]))[0] ?? '';
     const mark = parseMark(before);
     const after = mark?.generation === origin.generation ? formatMark(afterDiscard(mark, discarded, others.map((letter) => letter.origin.offset))) : before;
-    if (after === before) return;
-    const script = encodeCommit(keys, { expect: { fields: [], strings: [[key, before]] }, ...(after === '' ? { removed: [key] } : { strings: [[key, after]] }) });
+    const isParked = parseMark(after)?.generation === origin.generation || others.length > 0;
+    if (after === before && isParked) return;
+    const removed = [...(after === '' ? [key] : []), ...(isParked ? [] : [keys.parked(table, id)])];
+    const script = encodeCommit(keys, { expect: { fields: [], strings: [[key, before]] }, removed, strings: after === '' ? [] : [[key, after]] });
     if (decodeReply(await redis.commit(script.keys, script.args)).result === 'applied') return;
   }
 }

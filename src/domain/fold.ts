@@ -16,8 +16,8 @@ export interface WritePlan {
   rows: Map<string, string>;
   /** Row names whose rows are gone. */
   deletes: Set<string>;
-  /** Ids that a delete has moved past their dead letters, if there are any. */
-  unparked: Set<string>;
+  /** Ids that a delete has moved past their dead letters, if there are any, with its offset. */
+  unparked: Map<string, bigint>;
   /** Id → its parked mark, for those with a dead letter or a replay in the batch. */
   marks: ReadonlyMap<string, MarkChange>;
   /** Hash → field → amount. */
@@ -98,7 +98,7 @@ export function removeRows(rows: ReadonlyMap<string, StoredRow>): WritePlan {
 const emptyPlan = (): WritePlan => ({
   rows: new Map(),
   deletes: new Set(),
-  unparked: new Set(),
+  unparked: new Map(),
   marks: new Map(),
   counters: new Map(),
   members: new Map(),
@@ -137,7 +137,7 @@ function replaceRow(plan: WritePlan, name: string, change: RowChange, stored: St
   if (stored && !isNewer({ generation, offset }, stored.version)) return;
   if (image === null) {
     plan.deletes.add(name);
-    if (!plan.marks.has(id)) plan.unparked.add(id);
+    if (!plan.marks.has(id)) plan.unparked.set(id, offset);
   } else plan.rows.set(name, formatStoredRow(change, image, generation));
   for (const [hash, field, amount] of stored?.contributions.counters ?? []) count(plan, hash, field, negate(amount));
   for (const [hash, field, amount] of contributions.counters) count(plan, hash, field, amount);

@@ -52,6 +52,9 @@ export function createKeys(prefix: string) {
     columns: key('cdc:fence:columns'),
     /** Hash `<topic>-<partition>` → hold token: which partitions have stopped. */
     held: key('cdc:fence:held'),
+    /** String: offset last applied to a key that has an open dead letter, −1 when there was none. */
     parked: (table: string, id: string) => key(`cdc:parked:${table}:${id}`),
+    /** String beside it: which of the key's dead letters may still be applied. */
+    parkedMark: (table: string, id: string) => key(`cdc:fence:parked:${table}:${id}`),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The mark under `cdc:parked:<table>:<id>`: events of the key wait as dead letters, and which replays of them may be applied.
+ * The mark of a key: events of it wait as dead letters, and which replays of them may be applied.
  * Invariant: a replay is applied only while a mark covers it, so a row never goes back behind an event that was applied, also
  * when that event was a delete and no row is left to tell. Pure.
  */
@@ -21,6 +21,8 @@ export interface ParkedMark {
 export interface MarkChange {
   before: string;
   after: string;
+  /** What the outside is told under `cdc:parked:…`: the offset last applied, null when none is known; `closed` takes the key away. */
+  told: bigint | null | 'closed';
 }
 
 /** `<floor>:<last>:<generation>`. */
@@ -71,12 +73,13 @@ export function settleParked({ table, state, events, stored, marks }: SettleInpu
     const key = 'id' in event && event.id !== null ? keys.get(event.id) : undefined;
     return key === undefined || key.take(event) ? event : { kind: 'tombstone', offset: event.offset };
   });
-  return { events: settled, marks: new Map([...keys].map(([id, { mark }]) => [id, { before: marks.get(id)!, after: formatMark(mark) }])) };
+  return { events: settled, marks: new Map([...keys].map(([id, { mark, told }]) => [id, { before: marks.get(id)!, after: formatMark(mark), told }])) };
 }
 
 /** One key on the way through a batch. */
 class ParkedKey {
   mark: ParkedMark | null;
+  told: MarkChange['told'];
   /** Offset of the last event applied in this generation; null when there is no row of it. */
   #applied: bigint | null;
   readonly #state: SettleInput['state'];
@@ -86,6 +89,7 @@ class ParkedKey {
     this.#state = state;
     this.mark = mark?.generation === state.generation ? mark : null;
     this.#applied = version?.generation === state.generation ? version.offset : null;
+    this.told = this.#applied;
   }
 
   /** False when the event must have no effect. */
@@ -93,14 +97,19 @@ class ParkedKey {
     if (event.kind !== 'change' && event.kind !== 'rejected') return true;
     if (event.replay) return this.#replay(event, event.replay);
     const { offset } = event;
-    if (event.kind === 'rejected') this.mark = { floor: this.#applied ?? this.mark?.floor ?? offset - 1n, last: offset, generation: this.#state.generation };
-    else this.#apply(event, null);
+    if (event.kind === 'rejected') {
+      if (this.told === 'closed') this.told = this.#applied;
+      this.mark = { floor: this.#applied ?? this.mark?.floor ?? offset - 1n, last: offset, generation: this.#state.generation };
+    } else this.#apply(event, null);
     return true;
   }
 
   #replay(event: RowChange | Rejected, { of: offset, generation }: Replay): boolean {
     const { mark } = this;
-    if (mark === null || generation !== mark.generation) return false;
+    if (mark === null || generation !== mark.generation) {
+      if (mark === null) this.told = 'closed';
+      return false;
+    }
     const floor = this.#applied !== null && this.#applied > mark.floor ? this.#applied : mark.floor;
     const isCovered = offset > floor && offset <= mark.last;
     if (isCovered && event.kind === 'rejected') return true;
@@ -108,14 +117,17 @@ class ParkedKey {
     const rest = decided < mark.last ? { ...mark, floor: decided } : null;
     if (isCovered && event.kind === 'change' && !isBeforeMark(event.lsn, this.#state)) {
       this.#apply(event, rest);
+      if (rest === null) this.told = 'closed';
       return true;
     }
     this.mark = rest;
+    if (rest === null) this.told = 'closed';
     return false;
   }
 
   #apply({ image, offset }: RowChange, mark: ParkedMark | null): void {
     this.#applied = image === null ? null : offset;
+    this.told = offset;
     this.mark = mark;
   }
 }

@@ -83,7 +83,7 @@ export function moveFence(keys: Keys, { topic, partition }: PartitionRef, { last
 /** Keys and arguments of commit.lua. */
 export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [] }: Commit): Script {
   const script: Script = { keys: [], args: [] };
-  const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ key: keys.parked(plan.table, id), ...mark })) : [];
+  const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ key: keys.parkedMark(plan.table, id), ...mark })) : [];
   encodeFields(script, expect.fields);
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
   encodePairs(script, plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream']] : []);
@@ -98,12 +98,14 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
     script.args.push(value);
   });
   const gone = [...(plan?.writes.deletes ?? [])].map(keys.of);
-  const unparked = marks.flatMap(({ key, after }) => (after === '' ? [key] : [])).concat(plan ? [...plan.writes.unparked].map((id) => keys.parked(plan.table, id)) : []);
-  encodeSlices(script, [...gone, ...removed, ...unparked], (key) => script.keys.push(key));
+  const closed = marks.flatMap(({ told }, i) => (told === 'closed' ? [keys.parked(plan!.table, [...plan!.writes.marks.keys()][i]!)] : []));
+  const unparked = marks.flatMap(({ key, after }) => (after === '' ? [key] : [])).concat(plan ? [...plan.writes.unparked.keys()].map((id) => keys.parkedMark(plan.table, id)) : []);
+  encodeSlices(script, [...gone, ...removed, ...unparked, ...closed], (key) => script.keys.push(key));
   if (plan) {
+    encodeParked(script, keys, plan.writes, plan.table);
     encodeMaxima(script, keys, plan.writes, plan.table);
     encodeChanges(script, keys, plan);
-  } else script.args.push(0, 0);
+  } else script.args.push(0, 0, 0);
   encodeFields(script, fields);
   return script;
 }
@@ -163,6 +165,17 @@ function encodeSlices<T>(script: Script, items: T[], encode: (item: T) => void):
     const slice = items.slice(from, from + keysPerCall);
     script.args.push(slice.length);
     for (const item of slice) encode(item);
+  }
+}
+
+/** An unknown offset does not overwrite a known one; a delete is told only where the key is parked. */
+function encodeParked(script: Script, keys: Keys, { marks, unparked }: WritePlan, table: string): void {
+  const told: [id: string, offset: bigint, when: string][] = [...unparked].map(([id, offset]) => [id, offset, 'XX']);
+  for (const [id, mark] of marks) if (mark.told !== 'closed') told.push([id, mark.told ?? -1n, mark.told === null ? 'NX' : '']);
+  script.args.push(told.length);
+  for (const [id, offset, when] of told) {
+    script.keys.push(keys.parked(table, id));
+    script.args.push(String(offset), when);
   }
 }
 

@@ -14,7 +14,7 @@ const rowEvents = ['created', 'updated', 'deleted'];
 
 /** `partitions`: all of the table's topic. Consumers notice the missing fences within a second and read on from the log's start. */
 export async function rewindTable(redis: RedisStore, keys: Keys, partitions: PartitionRef[], table: string): Promise<TableState> {
-  for await (const page of redis.scan(`${keys.parked(table, '*')}`)) await redis.delete(page);
+  for (const pattern of [keys.parkedMark(table, '*'), keys.parked(table, '*')]) for await (const page of redis.scan(pattern)) await redis.delete(page);
   const stats = keys.of(names.stats(table));
   const live = keys.of(names.live(table));
   for (;;) {

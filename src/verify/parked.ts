@@ -4,7 +4,6 @@
  */
 import type { RedisStore } from '../adapters/redis.ts';
 import type { Keys } from '../domain/keys.ts';
-import { parseTableState } from '../domain/table-state.ts';
 import { parseObject } from './compare.ts';
 import { sourceTables } from './source.ts';
 
@@ -101,8 +100,8 @@ export class Parked {
     const entity = sourceTables.find((one) => one.table === table)?.entity ?? '';
     for (let from = 0; from < ids.length; from += chunkRows) {
       const some = ids.slice(from, from + chunkRows);
-      const [state = null, ...marks] = await this.#redis.strings([this.#keys.tableState(table), ...some.map((id) => this.#keys.parked(table, id))]);
-      const { generation } = parseTableState(state);
+      const [state = null, ...marks] = await this.#redis.strings([this.#keys.tableState(table), ...some.map((id) => this.#keys.parkedMark(table, id))]);
+      const generation = Number((state === null ? null : parseObject(state))?.['generation'] ?? 0);
       const letters = new Map(some.flatMap((id, at) => lastLetter(id, marks[at] ?? '', generation)));
       const rows = await this.#redis.strings([...letters.keys()].map((id) => this.#keys.row(entity, id)));
       parked.push(...[...letters].filter(([, letter], at) => !isNewer(rows[at] ?? null, generation, letter)).map(([id]) => id));

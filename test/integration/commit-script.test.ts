@@ -142,7 +142,7 @@ test('a sum that would leave int64 dead-letters the one event that cannot be add
   const [one, three, parked, fence] = await redis.store.strings([keys.row('order', '1'), keys.row('order', '3'), keys.parked('orders', '3'), keys.offset(topic, 0)]);
   assert.ok(one);
   assert.equal(three, null);
-  assert.equal(parked, '2:3:0');
+  assert.equal(parked, '-1');
   assert.equal(fence, '5');
   assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '4', dead: '1' });
 });
@@ -181,7 +181,7 @@ test('what cannot be decoded is dead-lettered with its key parked from the last 
   const records = [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aRecord({ offset: 3, key: 'no json', value: '{}' }), aChange({ offset: 4, after: anOrder({ id: 2 }) })];
   assert.deepEqual(await processor.apply(aClaim(), records), { result: 'applied' });
   assert.deepEqual(letters.map(({ reason, id }) => [reason, id]), [['malformed_json', '1'], ['malformed_envelope', null]]);
-  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.offset(topic, 0)]), ['1:2:0', '5']);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.parkedMark('orders', '1'), keys.offset(topic, 0)]), ['1', '1:2:0', '5']);
   assert.deepEqual(pick(await redis.store.hash(keys.of('cdc:stats:orders')), ['c', 'dead']), { c: '2', dead: '2' });
 });
 
@@ -189,12 +189,12 @@ test('a second dead letter parks the key at the image applied between', async ()
   const claim = aClaim();
   await processor.apply(claim, [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aChange({ op: 'u', offset: 3 })]);
   await processor.apply(claim, [aRecord({ offset: 4, value: '{' })]);
-  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1')]), ['3:4:0']);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.parkedMark('orders', '1')]), ['3', '3:4:0']);
 });
 
-test('a delete that comes after a dead letter has moved past it: the key is not parked any more', async () => {
+test('a delete that comes after a dead letter has moved past it: the key remembers the delete, and no replay is applied any more', async () => {
   await processor.apply(aClaim(), [aChange({ offset: 1 }), aRecord({ offset: 2, value: '{' }), aChange({ op: 'd', before: anOrder(), offset: 3 })]);
-  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.row('order', '1')]), [null, null]);
+  assert.deepEqual(await redis.store.strings([keys.parked('orders', '1'), keys.parkedMark('orders', '1'), keys.row('order', '1')]), ['3', null, null]);
 });
 
 test('a heartbeat is stored with its provenance and counted nowhere', async () => {

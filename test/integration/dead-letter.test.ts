@@ -30,7 +30,8 @@ test('a malformed record becomes a dead letter with its origin, and later record
   assert.equal(letter.headers?.['reason']?.toString(), 'malformed_json');
   assert.equal(letter.headers?.['origin-topic']?.toString(), 'ecommerce.public.orders');
   const offset = Number(letter.headers?.['origin-offset']);
-  assert.equal((await stack.redis.strings([stack.keys.parked('orders', '987654321')]))[0], `${offset - 1}:${offset}:${String(letter.headers?.['origin-generation'])}`);
+  assert.equal((await stack.redis.strings([stack.keys.parked('orders', '987654321')]))[0], '-1');
+  assert.equal((await stack.redis.strings([stack.keys.parkedMark('orders', '987654321')]))[0], `${offset - 1}:${offset}:${String(letter.headers?.['origin-generation'])}`);
   assert.ok(Math.abs(Date.parse(String(letter.headers?.['at'])) - Date.now()) < 600_000);
 
   const [order] = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount) VALUES (3.21) RETURNING id");

@@ -48,7 +48,7 @@ let lastId = 700_000_000 + (Date.now() % 100_000_000);
 const aNewId = (): string => String((lastId += 1));
 
 const rowOf = async (id: string): Promise<Record<string, unknown> | null> => JSON.parse((await admin.get(stack.keys.row('order', id))) ?? 'null') as Record<string, unknown> | null;
-const markOf = (id: string): Promise<string | null> => admin.get(stack.keys.parked('orders', id));
+const markOf = (id: string): Promise<string | null> => admin.get(stack.keys.parkedMark('orders', id));
 const stat = async (field: string): Promise<number> => Number((await admin.hget(stack.keys.of('cdc:stats:orders'), field)) ?? 0);
 const send = (id: string, value: string): Promise<unknown> => producer.send(topic, [{ key: Buffer.from(`{"id":${id}}`), value: Buffer.from(value), headers: {} }]);
 

@@ -49,7 +49,7 @@ test('a parked row, and what it adds to counters and sets, is left out and told;
   );
   const name = `order:${order!.id}`;
   const set = `customer:${order!.customer}:orders`;
-  const [key, setKey, revenue, parked] = [stack.keys.of(name), stack.keys.of(set), stack.keys.of('metrics:revenue'), stack.keys.parked('orders', String(order!.id))];
+  const [key, setKey, revenue, parked] = [stack.keys.of(name), stack.keys.of(set), stack.keys.of('metrics:revenue'), stack.keys.parkedMark('orders', String(order!.id))];
   const text = await until('the order in Redis', async () => (await admin.get(key)) ?? undefined);
   const row = JSON.parse(text) as { _offset: number; _gen: number; _c: [string, string, number][]; _s: [string, string, number][] };
   // As if the last good image had been another one: 5.00 instead of 1.00, at another time.

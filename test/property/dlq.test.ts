@@ -141,7 +141,7 @@ class World {
       assert.equal(this.marks.get(id) ?? '', before);
       this.#mark(id, after);
     }
-    for (const id of plan.unparked) this.marks.delete(id);
+    for (const id of plan.unparked.keys()) this.marks.delete(id);
     for (const name of plan.deletes) this.rows.delete(name);
     for (const [name, text] of plan.rows) this.rows.set(name, text);
     for (const [hash, fields] of plan.counters) for (const [field, amount] of fields) this.counters.set(`${hash} ${field}`, add(this.counters.get(`${hash} ${field}`) ?? 0, amount));

@@ -44,6 +44,7 @@ function readAsScript(script: Script) {
     totals: times(() => [key(), arg()]),
     sets: times(() => times(() => [key(), arg()])),
     deletes: times(() => times(() => key())),
+    parked: times(() => [key(), arg(), arg()]),
     maxima: times(() => [key(), arg(), arg()]),
     changes: times(() => ({ stream: key(), cap: arg(), entries: times(() => [arg(), arg(), arg(), arg(), arg()]) })),
     fields: times(() => [key(), arg(), arg()]),
@@ -85,7 +86,8 @@ test('a delete takes its row, its member and its amounts back', () => {
   const before = anOrder({ id: 5, customer_id: 2 });
   const text = [...planOf([aChange({ offset: 1, after: before })]).rows.values()][0]!;
   const read = readAsScript(encode(planOf([aChange({ op: 'd', before, offset: 42 })], new Map([['order:5', parseStoredRow(text)]]))));
-  assert.deepEqual(read.deletes, [['{shop}:order:5', '{shop}:cdc:parked:orders:5']]);
+  assert.deepEqual(read.deletes, [['{shop}:order:5', '{shop}:cdc:fence:parked:orders:5']]);
+  assert.deepEqual(read.parked, [['{shop}:cdc:parked:orders:5', '42', 'XX']]);
   assert.deepEqual(read.members, [{ zset: '{shop}:customer:2:orders', members: [['', '5']] }]);
   assert.deepEqual(read.counters.find(({ hash }) => hash === '{shop}:metrics:revenue')?.fields, [['cents:pending', '-1000'], ['total_cents', '-1000']]);
   assert.deepEqual(read.sets.flat().map(([key]) => key), ['{shop}:cdc:offset:t-3']);
@@ -103,8 +105,9 @@ test('a counter that does not move is not written', () => {
 
 test('a dead letter parks its key from the offset last applied to it on, and expects the mark that it read', () => {
   const read = readAsScript(encode(planOf([aChange({ offset: 41, after: anOrder({ id: 5 }) }), aRecord({ offset: 42, key: '{"id":5}', value: '{' }), aRecord({ offset: 43, key: '{"id":6}', value: '{' })])));
-  assert.deepEqual(read.expected.slice(1), [['{shop}:cdc:parked:orders:5', ''], ['{shop}:cdc:parked:orders:6', '']]);
-  assert.deepEqual(read.sets.flat().slice(2), [['{shop}:cdc:parked:orders:5', '41:42:0'], ['{shop}:cdc:parked:orders:6', '42:43:0']]);
+  assert.deepEqual(read.expected.slice(1), [['{shop}:cdc:fence:parked:orders:5', ''], ['{shop}:cdc:fence:parked:orders:6', '']]);
+  assert.deepEqual(read.sets.flat().slice(2), [['{shop}:cdc:fence:parked:orders:5', '41:42:0'], ['{shop}:cdc:fence:parked:orders:6', '42:43:0']]);
+  assert.deepEqual(read.parked, [['{shop}:cdc:parked:orders:5', '41', ''], ['{shop}:cdc:parked:orders:6', '-1', 'NX']]);
 });
 
 test('no call of the script gets more than 1,000 arguments, however many rows there are', () => {

@@ -109,7 +109,7 @@ export class CdcProcessor implements Processor {
     const events = eventsOf(decoded);
     const rows = rowsTouched(table, events);
     const ids = idsParked(events);
-    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(table.name), ...rows.map(keys.of), ...ids.map((id) => keys.parked(table.name, id))]);
+    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(table.name), ...rows.map(keys.of), ...ids.map((id) => keys.parkedMark(table.name, id))]);
     const stored = new Map<string, StoredRow>();
     for (const [i, name] of rows.entries()) {
       const text = texts[i];
@@ -139,7 +139,7 @@ export class CdcProcessor implements Processor {
       failpoint('cdc.commit');
       const reply = decodeReply(await redis.commit(script.keys, script.args));
       if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);
-      const isPassing = reply.result === 'stale' && (reply.key === stateKey || [...marks.keys()].some((id) => reply.key === keys.parked(table.name, id)));
+      const isPassing = reply.result === 'stale' && (reply.key === stateKey || [...marks.keys()].some((id) => reply.key === keys.parkedMark(table.name, id)));
       if (!isPassing) return this.#settle(claim, reply, decoded);
     }
   }
