@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { createKeys } from '../../src/domain/keys.ts';
+import { consumerFlags } from '../../src/stack/app-processes.ts';
 import { inProject } from '../../src/stack/project.ts';
 import type { BareMessage, BareTask } from './bare-consumer.ts';
 import type { Lab, LabRedis } from './lab.ts';
@@ -72,7 +73,7 @@ export async function startConsumer(lab: Lab, target: LabRedis, topicPrefix: str
   await redis.flushall();
   mkdirSync(join(lab.dir, 'logs'), { recursive: true });
   const log = openSync(join(lab.dir, 'logs', 'consumer.log'), 'a');
-  const child = spawn(process.execPath, ['--enable-source-maps', ...nodeArgs, inProject('dist/main/cdc-consumer.js')], {
+  const child = spawn(process.execPath, ['--enable-source-maps', ...consumerFlags, ...nodeArgs, inProject('dist/main/cdc-consumer.js')], {
     env: { ...process.env, ...lab.environment(target, topicPrefix) },
     stdio: ['ignore', log, log, 'ipc'],
   });

@@ -11,8 +11,8 @@ import { projectRoot } from '../../src/stack/project.ts';
 import type { VerifyReport } from '../../src/verify/verify.ts';
 import { until, useStack, type TestStack } from '../stack.ts';
 
-const writerCount = 4;
-const writePauseMs = 20;
+const writerCount = 8;
+const writePauseMs = 5;
 
 let stack: TestStack;
 let shop: Database;
