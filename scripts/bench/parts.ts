@@ -1,6 +1,7 @@
 /** Which parts there are, how large each is, and what they share: one lab, one filled topic. */
 import { fillTopic } from './topic.ts';
 import { applyTable, measureApply } from './apply-stage.ts';
+import { fenceCostTable, measureFenceCost } from './fence-cost.ts';
 import { measureProfile, profileTable } from './profile.ts';
 import { measureMemory, memoryTable } from './memory.ts';
 import { startFilledStack } from './real-stack.ts';
@@ -35,7 +36,7 @@ export async function runParts({ parts, quick, redisFile, say }: BenchOptions): 
     results.push({ part, report: { part, machine, startedAt, quick, result }, text });
   };
   const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
-  if (['a', 'e', 'f'].some(wanted)) {
+  if (['a', 'd', 'e', 'f'].some(wanted)) {
     const lab = await startLab(redisFile);
     try {
       const size = quick ? { warmUp: 20_000, events: 80_000 } : { warmUp: 50_000, events: 550_000 };
@@ -47,6 +48,10 @@ export async function runParts({ parts, quick, redisFile, say }: BenchOptions): 
       if (workload && wanted('f')) {
         const result = await measureProfile(lab, lab.redis[0]!, workload);
         add('f', result, profileTable(result));
+      }
+      if (wanted('d')) {
+        const result = await measureFenceCost(lab, lab.redis[0]!, quick ? 40_000 : 200_000, quick ? 1 : 5);
+        add('d', result, fenceCostTable(result));
       }
       if (wanted('e')) {
         const result = await measureMemory(lab, lab.redis.at(-1)!, quick ? 150_000 : 5_000_000);

@@ -48,12 +48,22 @@ export const fetchOptions = { maxWaitTimeInMs: 250, maxBytesPerPartition: 2 * 10
 const hintIntervalMs = 1000;
 const keepAliveMs = 1000;
 
+/** A partition between a claim and the next. */
+interface Reading {
+  /** Next offset to be applied. */
+  position: bigint;
+  /** Next offset to be fetched: at most one batch ahead of the one in work. */
+  fetched: bigint;
+  /** The batch in work. */
+  work: Promise<void>;
+}
+
 export class KafkaConsumer {
   assigned: PartitionRef[] = [];
   readonly #options: ConsumerOptions;
   readonly #handlers: ConsumerHandlers;
   readonly #consumer: Consumer;
-  readonly #positions = new Map<string, bigint>();
+  readonly #readings = new Map<string, Reading>();
   readonly #hinted = new Map<string, bigint>();
   #hints: NodeJS.Timeout | undefined;
   #hinting = false;
@@ -77,15 +87,16 @@ export class KafkaConsumer {
     this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
     this.#consumer.on(CRASH, ({ payload }) => handlers.crashed(translateKafkaError(payload.error)));
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
-      const name = partitionName(payload);
       const onlyControlRecords = payload.batchSize === 0;
-      if (onlyControlRecords && this.#positions.has(name)) this.#positions.set(name, BigInt(payload.lastOffset) + 1n);
+      const name = partitionName(payload);
+      const reading = this.#readings.get(name);
+      if (onlyControlRecords && reading) this.#advance(name, reading, BigInt(payload.lastOffset) + 1n, async () => true);
     });
   }
 
   /** Next offset of each partition that is being read (control records included), by `<topic>-<partition>`. */
   get positions(): ReadonlyMap<string, bigint> {
-    return this.#positions;
+    return new Map([...this.#readings].map(([name, { position }]) => [name, position]));
   }
 
   async start(): Promise<void> {
@@ -108,6 +119,7 @@ export class KafkaConsumer {
     this.#stopped = true;
     clearInterval(this.#hints);
     await this.#consumer.disconnect();
+    await Promise.all([...this.#readings.values()].map(({ work }) => work));
   }
 
   /** Stops reading them until they are claimed again, which begins at once. */
@@ -124,44 +136,63 @@ export class KafkaConsumer {
   }
 
   pause(partitions: PartitionRef[]): void {
-    for (const ref of partitions) this.#positions.delete(partitionName(ref));
+    for (const ref of partitions) this.#readings.delete(partitionName(ref));
     this.#consumer.pause(partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] })));
   }
 
   /** Goes on at `offset`, paused before or not. */
   resumeAt({ topic, partition }: PartitionRef, offset: bigint): void {
-    this.#positions.set(partitionName({ topic, partition }), offset);
+    this.#readings.set(partitionName({ topic, partition }), { position: offset, fetched: offset, work: Promise.resolve() });
     this.#consumer.seek({ topic, partition, offset: String(offset) });
     this.#consumer.resume([{ topic, partitions: [partition] }]);
   }
 
   #joined(assignment: Record<string, number[]>): void {
     this.assigned = Object.entries(assignment).flatMap(([topic, list]) => list.map((partition) => ({ topic, partition })));
-    this.#positions.clear();
+    this.#readings.clear();
     this.reclaim();
   }
 
+  /** Returns when the batch is taken up, not when it is applied: the client fetches the next one meanwhile. */
   async #eachBatch({ batch, heartbeat, resolveOffset, isStale }: EachBatchPayload): Promise<void> {
     const { topic, partition } = batch;
     const name = partitionName({ topic, partition });
-    if (isStale() || !this.#positions.has(name)) return;
-    if (fetchedFrom(batch) !== this.#positions.get(name)) {
+    const reading = this.#readings.get(name);
+    if (isStale() || !reading) return;
+    if (fetchedFrom(batch) !== reading.fetched) {
       this.reclaim([{ topic, partition }]); // kafkajs resets an out-of-range position by itself: a claim sees the cut
       return;
     }
-    const done = await keepAlive(heartbeat, () => this.#handlers.process({ topic, partition, records: batch.messages.map(toRecord) }));
-    if (!done || isStale() || !this.#positions.has(name)) return; // or claimed anew meanwhile
-    this.#positions.set(name, BigInt(batch.lastOffset()) + 1n);
+    await keepAlive(heartbeat, reading.work);
+    if (isStale() || this.#readings.get(name) !== reading) return; // or claimed anew meanwhile
+    this.#advance(name, reading, BigInt(batch.lastOffset()) + 1n, () => this.#handlers.process({ topic, partition, records: batch.messages.map(toRecord) }));
     resolveOffset(batch.messages.at(-1)!.offset);
+  }
+
+  /** One piece of work after the other; the position follows when it is done. What could not be done ends the reading: nothing may follow it. */
+  #advance(name: string, reading: Reading, next: bigint, process: () => Promise<boolean>): void {
+    const isCurrent = (): boolean => this.#readings.get(name) === reading;
+    const work = async (): Promise<void> => {
+      if (!isCurrent()) return;
+      const done = await process().catch((error: Error) => {
+        this.#handlers.crashed(error);
+        return false;
+      });
+      if (done) reading.position = next;
+      else if (isCurrent()) this.#readings.delete(name);
+    };
+    reading.fetched = next;
+    reading.work = reading.work.then(work);
   }
 
   async #writeHints(): Promise<void> {
     if (this.#hinting) return;
     this.#hinting = true;
     try {
-      const moved = [...this.assigned].filter((ref) => this.#positions.get(partitionName(ref)) !== this.#hinted.get(partitionName(ref)));
+      const { positions } = this;
+      const moved = [...this.assigned].filter((ref) => positions.get(partitionName(ref)) !== this.#hinted.get(partitionName(ref)));
       const offsets = moved.flatMap((ref) => {
-        const offset = this.#positions.get(partitionName(ref));
+        const offset = positions.get(partitionName(ref));
         return offset === undefined ? [] : [{ ...ref, offset: String(offset) }];
       });
       if (offsets.length > 0) await this.#consumer.commitOffsets(offsets);
@@ -186,15 +217,14 @@ const toRecord = (message: Batch['messages'][number]): SourceRecord => ({
 const fetchedFrom = (batch: Batch): bigint => BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset);
 
 /** Heartbeats go on while work waits for Redis; a rebalance seen meanwhile is raised when the work is done. */
-async function keepAlive<T>(heartbeat: () => Promise<void>, work: () => Promise<T>): Promise<T> {
+async function keepAlive(heartbeat: () => Promise<void>, work: Promise<void>): Promise<void> {
   let failure: Error | undefined;
   const timer = setInterval(() => {
     heartbeat().catch((error: Error) => (failure = error));
   }, keepAliveMs);
   try {
-    const result = await work();
+    await work;
     if (failure) throw failure;
-    return result;
   } finally {
     clearInterval(timer);
   }

@@ -59,7 +59,8 @@ export class Session {
   get positions(): ReadonlyMap<string, bigint> {
     const { standing } = this.#options.processor;
     const names = this.consumer.assigned.map(partitionName).filter((name) => !this.#parked.has(name) && !standing.has(name));
-    return new Map(names.map((name) => [name, this.consumer.positions.get(name) ?? 0n]));
+    const { positions } = this.consumer;
+    return new Map(names.map((name) => [name, positions.get(name) ?? 0n]));
   }
 
   async #claim(refs: PartitionRef[], isCurrent: () => boolean): Promise<PartitionStart[]> {
@@ -166,8 +167,9 @@ export class Session {
   async #tellSeen(signal: AbortSignal): Promise<void> {
     const { status } = this.#options.claim;
     for (let round = 1; !signal.aborted; round += 1) {
+      const { positions } = this.consumer;
       for (const [name, claim] of this.#claims) {
-        const position = this.consumer.positions.get(name);
+        const position = positions.get(name);
         if (position === undefined || claim.offset === null || position <= claim.offset) continue;
         const told = `${claim.offset}:${position}`;
         if (this.#told.get(name) === told) continue;

@@ -20,6 +20,8 @@ export interface Reading<D> {
 export interface Check<D> {
   /** Whose ids to compare. */
   table: string;
+  /** Ids compared at once: what is read for them must fit into memory a few times. */
+  pageRows: number;
   /** Ids that are not to be compared are left out of the answer. `parked`: what is to be left out besides. */
   read: (ids: string[], source: Queryable, parked: ParkedShare) => Promise<Map<string, Reading<D>>>;
 }
@@ -28,6 +30,7 @@ export async function createRowCheck({ db, redis, keys }: PipelineDeps, { table,
   const columns: SourceColumn[] = await readColumns(db, table);
   return {
     table,
+    pageRows: 2000,
     read: async (ids, from) => {
       const found = await readTexts(redis, ids.map((id) => keys.row(entity, id)));
       const rows = new Map((await readRows(from, table, columns, ids)).map((row) => [row.id, row]));
@@ -55,6 +58,7 @@ async function readTexts(redis: RedisStore, keys: string[]): Promise<(string | n
 export function createSetCheck({ redis, keys }: PipelineDeps): Check<SetDifference> {
   return {
     table: 'customers',
+    pageRows: 200, // each with any number of orders
     read: async (ids, source, parked) => {
       const found = await readTyped(redis, 'zset', ids.map((id) => keys.of(names.customerOrders(id))), redis.sortedSets);
       const expected = await readCustomerOrders(source, ids, parked.ids('orders'));
@@ -73,6 +77,7 @@ export function createSetCheck({ redis, keys }: PipelineDeps): Check<SetDifferen
 export function createProductCheck({ redis, keys }: PipelineDeps): Check<AmountDifference> {
   return {
     table: 'products',
+    pageRows: 2000,
     read: async (ids, source, parked) => {
       const found = await readTyped(redis, 'hash', ids.map((id) => keys.of(names.product(id))), redis.hashes);
       const expected = new Map<string, Counter[]>(ids.map((id) => [id, []]));

@@ -37,17 +37,16 @@ const aggregatesSql = readSql('aggregates.sql');
 const customerOrdersSql = readSql('customer-orders.sql');
 const productCountersSql = readSql('product-counters.sql');
 
-const pageRows = 2000;
 const pageBytesMax = 8 * 1024 * 1024;
 
-/** Pages of a table's ids in key order; the rows of a page hold few bytes together, or it is one row. */
-export async function* idPages(source: Queryable, table: string): AsyncGenerator<string[]> {
+/** Pages of at most `rowsMax` ids of a table in key order; the rows of a page hold few bytes together, or it is one row. */
+export async function* idPages(source: Queryable, table: string, rowsMax: number): AsyncGenerator<string[]> {
   const bytes = (await readColumns(source, table)).flatMap(bytesSql).join(' + ') || '0';
   const page = `SELECT t.id::text, (${bytes})::float8 AS bytes FROM public.${table} t WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`;
   for (let last = String(-(2n ** 63n)); ;) {
-    const rows = await source.query<{ id: string; bytes: number }>(page, [last, pageRows]);
+    const rows = await source.query<{ id: string; bytes: number }>(page, [last, rowsMax]);
     yield* cutByBytes(rows);
-    if (rows.length < pageRows) return;
+    if (rows.length < rowsMax) return;
     last = rows.at(-1)!.id;
   }
 }

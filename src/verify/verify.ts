@@ -129,7 +129,7 @@ async function runCheck<D extends Difference>(check: Check<D>, name: string, str
     }
     return { ids, readings: await check.read(ids, deps.db, share) };
   };
-  for await (const { ids, readings } of mapAhead(idPages(deps.db, check.table), pagesInWork, read)) {
+  for await (const { ids, readings } of mapAhead(idPages(deps.db, check.table, check.pageRows), pagesInWork, read)) {
     if (suspects.length >= suspectsMax) await settleAll();
     if (report.stopped) break;
     for (const [id, { differences }] of readings) {
