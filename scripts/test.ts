@@ -18,14 +18,15 @@ interface TestEvent {
 interface Phase {
   suites: string[];
   concurrency: number;
-  sharedStack: boolean;
+  /** `shared`: the files that use the one stack, while it is up; `own`: the others, which may start their own. */
+  stack?: 'shared' | 'own';
 }
 
 const phases: Phase[] = [
-  { suites: ['architecture', 'unit', 'property'], concurrency: 2, sharedStack: false },
-  { suites: ['workflow', 'replay'], concurrency: 1, sharedStack: false },
-  { suites: ['integration', 'chaos'], concurrency: 1, sharedStack: true },
-  { suites: ['e2e'], concurrency: 1, sharedStack: false },
+  { suites: ['architecture', 'unit', 'property'], concurrency: 2 },
+  { suites: ['workflow', 'replay'], concurrency: 1 },
+  { suites: ['integration', 'chaos'], concurrency: 1, stack: 'shared' },
+  { suites: ['integration', 'e2e'], concurrency: 1, stack: 'own' },
 ];
 const fileTimeoutMs = 10 * 60_000;
 const counterShape = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
@@ -57,11 +58,11 @@ async function* runPhases(): AsyncGenerator<TestEvent> {
   for (const [name, total] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${total}` } };
 }
 
-async function* runPhase({ suites, concurrency, sharedStack }: Phase): AsyncGenerator<TestEvent> {
-  const files = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
+async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGenerator<TestEvent> {
+  const asked = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
+  const files = kind === undefined ? asked : asked.filter((path) => readFileSync(path, 'utf8').includes('useStack(') === (kind === 'shared'));
   if (files.length === 0 || stop.signal.aborted) return;
-  const needsStack = sharedStack && files.some((path) => readFileSync(path, 'utf8').includes('useStack('));
-  const stack = needsStack ? await startSharedStack() : null;
+  const stack = kind === 'shared' ? await startSharedStack() : null;
   try {
     yield* run({ files, concurrency, timeout: fileTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>;
   } finally {
