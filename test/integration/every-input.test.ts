@@ -140,6 +140,7 @@ const fromSql: Case[] = [
       await inTransaction('SAVEPOINT s', `INSERT INTO orders (id, total_amount) VALUES (${id}, 1)`, 'ROLLBACK TO s', `INSERT INTO orders (id, total_amount) VALUES (${id + 1}, 1)`);
       await until('what was kept', async () => row(`order:${id + 1}`).then((found) => found ?? undefined));
       assert.equal(await row(`order:${id}`), null);
+      await sql(`DELETE FROM orders WHERE id > ${id}`);
     },
   },
   {
