@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => stack.stop());
 
-test('totals equal the items while rows are removed under its hands, and it stops when told', async () => {
+test('totals equal the items while rows are removed under its hands, and it stops when told', async (t) => {
   const db = stack.connectAs('sluice_writer', 'SLUICE_WRITER_PASSWORD');
   const stop = new AbortController();
   const log = pino(new Writable({ write: (_line, _encoding, done) => done() }));
@@ -24,6 +24,7 @@ test('totals equal the items while rows are removed under its hands, and it stop
   const takeAway = (sql: string) => until(sql, () => db.query(sql).then(() => true, () => false));
   const start = await lastOrder();
   const run = runGenerator({ db, log, signal: stop.signal, seed: 7, recordsPerBatch: 20, intervalMs: 5, now: () => new Date() });
+  t.after(() => stop.abort());
   for (let round = 1; round <= 3; round += 1) {
     await takeAway('WITH o AS (SELECT id FROM orders ORDER BY id LIMIT 20), i AS (DELETE FROM order_items WHERE order_id IN (SELECT id FROM o)) DELETE FROM orders WHERE id IN (SELECT id FROM o)');
     await takeAway('DELETE FROM customers c WHERE NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id)');
