@@ -38,8 +38,8 @@ export interface RowChange {
   unavailable: string[];
   /** Whether the image has a column that the table does not. */
   foreign: boolean;
-  /** The images as they were sent. */
-  sent: { before: unknown; after: unknown };
+  /** Columns of an update whose value differs between before and after; empty where nobody asked. */
+  changed: string[];
   lsn: string;
   commitMs: number;
   /** 32-bit transaction id; null on snapshot reads. */
@@ -83,8 +83,8 @@ const noColumns: string[] = [];
 /** The clocks behind the images are in nanoseconds, beyond 2^53: nobody reads them. */
 const imageOf = (envelope: unknown): unknown => (isObject(envelope) ? envelope['after'] : null);
 
-/** Decodes a record of `table`'s topic. */
-export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent {
+/** Decodes a record of `table`'s topic. `withChanged`: which columns an update has changed is worth the comparison. */
+export function decodeTableEvent(table: Table, record: SourceRecord, withChanged = true): TableEvent {
   const id = decodeKey(record.key);
   const replay = parseReplay(record.headers);
   const origin = replay === null || replay === 'malformed' ? { offset: record.offset } : { offset: replay.of, replay };
@@ -112,18 +112,11 @@ export function decodeTableEvent(table: Table, record: SourceRecord): TableEvent
     const { image, unavailable, foreign } = op === 'd' ? noImage : decodeRow(table, id, after as Record<string, unknown>);
     const contributions = image === null || unavailable.length > 0 ? nothing : table.contributions(image);
     if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64', op);
-    return {
-      kind: 'change',
-      ...origin,
-      op,
-      id,
-      image,
-      contributions,
-      unavailable,
-      foreign,
-      sent: envelope as unknown as RowChange['sent'],
-      ...provenance,
-    };
+    const { lsn, commitMs, txId } = provenance;
+    const changed = op === 'u' && withChanged ? changedColumns(envelope['before'], after) : noColumns;
+    const change: RowChange = { kind: 'change', offset: origin.offset, op, id, image, contributions, unavailable, foreign, changed, lsn, commitMs, txId };
+    if (replay) change.replay = replay;
+    return change;
   } catch (error) {
     if (error instanceof ColumnError) return rejected('bad_column', error.message, op);
     throw error;
@@ -193,9 +186,8 @@ function decodeRow(table: Table, id: string, after: Record<string, unknown>): De
   return { image: row as Row, unavailable, foreign };
 }
 
-/** Columns of an update whose value differs between before and after. */
-export function changedColumns({ op, sent: { before, after } }: RowChange): string[] {
-  if (op !== 'u' || !isObject(before) || !isObject(after)) return [];
+function changedColumns(before: unknown, after: unknown): string[] {
+  if (!isObject(before) || !isObject(after)) return noColumns;
   return Object.keys(after).filter((name) => before[name] !== after[name] && stringifyJson(before[name]) !== stringifyJson(after[name]));
 }
 

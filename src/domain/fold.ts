@@ -3,7 +3,7 @@
  * Pure. Every counter moves by (new contributions − stored contributions), so any redelivery or re-split ends the same.
  */
 import { add, negate, type Amount } from './amount.ts';
-import { changedColumns, type Operation, type RowChange, type TableEvent, type Truncate } from './change-event.ts';
+import type { Operation, RowChange, TableEvent, Truncate } from './change-event.ts';
 import { names, rowName } from './keys.ts';
 import type { MarkChange } from './parked.ts';
 import { formatStoredRow, isNewer, type StoredRow } from './stored-row.ts';
@@ -110,7 +110,7 @@ const emptyPlan = (): WritePlan => ({
 
 function changeEntry(table: Table, event: RowChange | Truncate): ChangeEntry {
   const { op, offset, lsn } = event;
-  return event.kind === 'change' ? { op, key: rowName(table.entity, event.id), offset, lsn, columns: changedColumns(event) } : { op, key: '', offset, lsn, columns: [] };
+  return event.kind === 'change' ? { op, key: rowName(table.entity, event.id), offset, lsn, columns: event.changed } : { op, key: '', offset, lsn, columns: [] };
 }
 
 /** Of two decimal texts without leading zeros. */

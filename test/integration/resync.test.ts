@@ -29,6 +29,19 @@ const progressOf = async (id: string): Promise<(RebuildProgress & { status: stri
 /** Enough rows that a snapshot takes several chunks, so that something can happen in its middle. */
 const fillItems = (count: number): Promise<unknown> => stack.db.query(`INSERT INTO order_items (quantity, unit_price) SELECT 1, 2.50 FROM generate_series(1, ${count})`);
 
+/** Lets `work` happen while a process stands still, so that what waits for it cannot be over before. */
+async function whileFrozen<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const { pid } = (await stack.status()).processes.find((one) => one.name === name)!;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    return await work();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+}
+const untilPhase = (...phases: RebuildProgress['phase'][]): Promise<unknown> =>
+  until(phases.join(' or '), async () => phases.includes((await progressOf('rebuild/order_items'))?.phase ?? 'planning'), 120_000);
+
 test('a resync removes a row that only Redis has and restores one that Redis lost, under traffic', async () => {
   const [first, second] = await stack.db.query<{ id: number }>('SELECT id FROM products ORDER BY id LIMIT 2');
   const ghost = 'product:999999991';
@@ -53,10 +66,12 @@ test('a resync removes a row that only Redis has and restores one that Redis los
 
 test('a TRUNCATE in the middle of a resync costs another round and ends exact', async () => {
   await fillItems(25_000);
-  ended(await stack.sluice('resync', 'order_items', '--detach').then((outcome) => ({ ...outcome, stdout: '{}' })));
-  await until('some chunks were read', async () => ((await progressOf('rebuild/order_items'))?.rowsRead ?? 0) > 0, 120_000);
-  await stack.db.query('TRUNCATE order_items');
-  await stack.db.query('INSERT INTO order_items (quantity, unit_price) VALUES (3, 1.10)');
+  await whileFrozen('cdc-consumer', async () => {
+    assert.equal((await stack.sluice('resync', 'order_items', '--detach')).code, 0);
+    await untilPhase('reading', 'applying');
+    await stack.db.query('TRUNCATE order_items');
+    await stack.db.query('INSERT INTO order_items (quantity, unit_price) VALUES (3, 1.10)');
+  });
   const result = await until('the end', async () => {
     const now = await progressOf('rebuild/order_items');
     return now?.status === 'COMPLETED' && now;
@@ -84,10 +99,12 @@ test('a rebuild from the topic makes rows, sums and event counters anew', async 
 
 test('a worker that is killed in the middle of a resync costs nothing but time', async () => {
   await fillItems(15_000);
-  await stack.sluice('resync', 'order_items', '--detach');
-  await until('it reads', async () => (await progressOf('rebuild/order_items'))?.phase === 'reading', 120_000);
   const { pid } = (await stack.status()).processes.find(({ name }) => name === 'worker')!;
-  process.kill(pid, 'SIGKILL');
+  await whileFrozen('cdc-consumer', async () => {
+    await stack.sluice('resync', 'order_items', '--detach');
+    await untilPhase('reading', 'applying');
+    process.kill(pid, 'SIGKILL');
+  });
   await until('the end', async () => (await progressOf('rebuild/order_items').catch(() => undefined))?.status === 'COMPLETED', 180_000);
   assert.deepEqual(await conditions(), []);
   await assertVerified(stack);
@@ -95,9 +112,11 @@ test('a worker that is killed in the middle of a resync costs nothing but time',
 
 test('a cancelled resync stops Debezium, leaves no condition, and the next one works', async () => {
   await fillItems(25_000);
-  await stack.sluice('resync', 'order_items', '--detach');
-  await until('it reads', async () => ((await progressOf('rebuild/order_items'))?.rowsRead ?? 0) > 0, 120_000);
-  const cancelled = await stack.sluice('rebuild', 'cancel', '--table', 'order_items');
+  const cancelled = await whileFrozen('connect', async () => {
+    await stack.sluice('resync', 'order_items', '--detach');
+    await untilPhase('reading');
+    return stack.sluice('rebuild', 'cancel', '--table', 'order_items');
+  });
   assert.match(cancelled.stdout, /Cancelling rebuild\/order_items/);
   await until('it is over', async () => (await progressOf('rebuild/order_items'))?.status === 'CANCELLED');
   assert.deepEqual(await conditions(), []);

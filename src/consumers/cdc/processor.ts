@@ -86,11 +86,11 @@ export class CdcProcessor implements Processor {
 
   /** An image that does not fit is decoded again when the source's columns turn out to be others than were known. */
   async #decode(table: Table, records: SourceRecord[]): Promise<Decoded<TableEvent>[]> {
-    const { schema } = this.#options;
-    const decoded = decodeAll(schema?.current(table.name) ?? table, records);
+    const { schema, changesMax } = this.#options;
+    const decoded = decodeAll(schema?.current(table.name) ?? table, records, changesMax);
     const doesFit = ({ event }: Decoded<TableEvent>): boolean => !(event.kind === 'change' ? event.foreign : event.kind === 'rejected' && event.reason === 'bad_column');
     if (!schema || decoded.every(doesFit) || !(await schema.refresh(table.name))) return decoded;
-    return decodeAll(schema.current(table.name) ?? table, records);
+    return decodeAll(schema.current(table.name) ?? table, records, changesMax);
   }
 
   async #applyPart(claim: Claim, table: Table, decoded: Decoded<TableEvent>[]): Promise<Applied> {
@@ -241,9 +241,10 @@ function* aroundTruncates(decoded: Decoded<TableEvent>[]): Generator<Decoded<Tab
   if (from < decoded.length) yield from === 0 ? decoded : decoded.slice(from);
 }
 
-const decodeAll = (table: Table, records: SourceRecord[]): Decoded<TableEvent>[] =>
-  records.map((record) => {
-    const event = decodeTableEvent(table, record);
+/** Only the last changes are told, so only theirs are compared column by column. */
+const decodeAll = (table: Table, records: SourceRecord[], changesMax: number): Decoded<TableEvent>[] =>
+  records.map((record, i) => {
+    const event = decodeTableEvent(table, record, i >= records.length - changesMax);
     return { record, event, txId: 'txId' in event ? event.txId : null };
   });
 
