@@ -8,6 +8,8 @@ import { rebuildProgressQuery, type NotedEnd, type RebuildActivities, type Rebui
 const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
 /** Servers may be away for as long as they like: each attempt is short, and what cannot work is not repeated. */
 const act = proxyActivities<RebuildActivities>({ startToCloseTimeout: '2 minutes', retry });
+/** They wait in slices of a few seconds: a worker that died is missed soon. */
+const { followScan: lookAtScan, waitApplied } = proxyActivities<Pick<RebuildActivities, 'followScan' | 'waitApplied'>>({ startToCloseTimeout: '20 seconds', retry });
 const { sweepOlder } = proxyActivities<Pick<RebuildActivities, 'sweepOlder'>>({
   startToCloseTimeout: '12 hours',
   heartbeatTimeout: '30 seconds',
@@ -90,7 +92,7 @@ async function followScan(progress: RebuildProgress, round: Round, initial: bool
   enter(progress, 'reading');
   let scan: Scan = { cursor: round.cursor, begun: [], done: [], rowsRead: {}, rowsTotal: {}, failed: '' };
   while (scan.done.length < progress.tables.length) {
-    scan = await act.followScan(progress.tables, scan, initial);
+    scan = await lookAtScan(progress.tables, scan, initial);
     progress.rowsRead = sum(scan.rowsRead);
     progress.rowsTotal = sum(scan.rowsTotal);
     if (scan.failed) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
@@ -99,7 +101,7 @@ async function followScan(progress: RebuildProgress, round: Round, initial: bool
 
 async function applyUpTo(progress: RebuildProgress, ends: NotedEnd[], phase: 'applying' | 'draining' = 'applying'): Promise<void> {
   enter(progress, phase);
-  do progress.eventsLeft = await act.waitApplied(ends);
+  do progress.eventsLeft = await waitApplied(ends);
   while (progress.eventsLeft > 0);
 }
 
