@@ -90,7 +90,7 @@ test('up returns when the stack is healthy and a second up is content with it', 
   assert.deepEqual(processes.map(({ name, state, restarts }) => `${name} ${state} ${restarts}`), [
     ...['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'worker'].map((name) => `${name} running 0`),
   ]);
-  assert.deepEqual([connector, slot.active, lag.length > 0], [{ state: 'RUNNING', tasks: ['RUNNING'] }, true, true]);
+  assert.deepEqual([connector, slot.active, lag.length > 0], [{ state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null }, true, true]);
   const again = await sluice('up');
   assert.equal(again.code, 0);
   assert.match(again.stdout, /already running/);

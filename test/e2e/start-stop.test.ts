@@ -78,7 +78,7 @@ test('a first start brings up every process, and status says so', async () => {
   const seen = await status();
   assert.equal(seen.healthy, true);
   assert.deepEqual(seen.processes.map(({ name, state }) => `${name} ${state}`).sort(), ['cdc-consumer', 'connect', 'generator', 'kafka', 'postgres', 'redis', 'temporal', 'worker'].map((name) => `${name} running`));
-  assert.deepEqual(seen.connector, { state: 'RUNNING', tasks: ['RUNNING'] });
+  assert.deepEqual(seen.connector, { state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null });
   assert.equal(seen.slot.active, true);
   assert.equal(seen.lag.length, 16);
   customer = await changeArrives();
