@@ -1,5 +1,5 @@
 /** Builders of what Debezium sends: one line per event in a test. */
-import type { SourceRecord } from '../src/domain/change-event.ts';
+import type { SourceRecord, TableEvent } from '../src/domain/change-event.ts';
 import type { Row } from '../src/domain/columns.ts';
 
 export interface ChangeSpec {
@@ -85,23 +85,31 @@ export function aChange(spec: ChangeSpec = {}): SourceRecord {
       connector: 'postgresql',
       name: 'ecommerce',
       ts_ms: commitMs,
-      snapshot: op === 'r' ? 'true' : 'false',
+      snapshot: op === 'r' ? 'true' : null,
       db: 'source_db',
       sequence: `["${lsn - 8}","${lsn}"]`,
       ts_us: commitMs * 1000,
+      ts_ns: '@',
       schema: 'public',
       table,
       txId,
       lsn,
       xmin: null,
+      origin: null,
+      origin_lsn: null,
     },
     transaction: null,
     op,
     ts_ms: commitMs + 20,
+    ts_us: commitMs * 1000 + 20_456,
+    ts_ns: '@',
   };
-  const text = JSON.stringify(value).replace('"schema"', `"ts_ns":${commitMs}000123,"schema"`);
-  return aRecord({ offset, key: `{"id":${String(id)}}`, value: text });
+  // Nanoseconds pass 2^53: written as text.
+  return aRecord({ offset, key: `{"id":${String(id)}}`, value: JSON.stringify(value).replaceAll('"ts_ns":"@"', `"ts_ns":${commitMs}020456`) });
 }
+
+/** The row a decoded change brings; null when it brings none. */
+export const imageOf = (event: TableEvent): Row | null => (event.kind === 'change' && event.image !== null ? (JSON.parse(event.image) as Row) : null);
 
 /** What Debezium writes for a TRUNCATE: no key, no images. */
 export function aTruncate(table: string, offset: bigint | number, lsn: number): SourceRecord {

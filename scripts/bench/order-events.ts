@@ -78,7 +78,7 @@ function record(op: string, n: number, before: Order | null, after: Order | null
     connector: 'postgresql',
     name: 'ecommerce',
     ts_ms: ms,
-    snapshot: 'false',
+    snapshot: null,
     db: 'source_db',
     sequence: `["${lsn - 56}","${lsn}"]`,
     ts_us: ms * 1000 + 123,
@@ -88,6 +88,8 @@ function record(op: string, n: number, before: Order | null, after: Order | null
     txId: 1000 + n,
     lsn,
     xmin: null,
+    origin: null,
+    origin_lsn: null,
   };
   const text = JSON.stringify({ before, after, source, transaction: null, op, ts_ms: ms + 21, ts_us: (ms + 21) * 1000 + 456, ts_ns: '@' });
   // Nanoseconds pass 2^53: written as text.

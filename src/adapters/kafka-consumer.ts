@@ -205,13 +205,11 @@ export class KafkaConsumer {
   }
 }
 
-const toRecord = (message: Batch['messages'][number]): SourceRecord => ({
-  offset: BigInt(message.offset),
-  timestampMs: message.timestamp,
-  key: message.key,
-  value: message.value,
-  ...(message.headers?.[replayHeaders.of] !== undefined && { headers: headerTexts(message.headers) }),
-});
+function toRecord({ offset, timestamp, key, value, headers }: Batch['messages'][number]): SourceRecord {
+  const record: SourceRecord = { offset: BigInt(offset), timestampMs: timestamp, key, value };
+  if (headers?.[replayHeaders.of] !== undefined) record.headers = headerTexts(headers);
+  return record;
+}
 
 /** The offset the fetch asked for; kafkajs keeps it on the batch but not in its types. */
 const fetchedFrom = (batch: Batch): bigint => BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset);

@@ -3,7 +3,8 @@
  * Pure and total: any bytes give an answer, nothing throws.
  */
 import { fitsInt64 } from './amount.ts';
-import { ColumnError, convertColumn, type Row } from './columns.ts';
+import { ColumnError, convertColumn, type ColumnType, type Row } from './columns.ts';
+import { isObject, readEnvelope, type Envelope, type Image } from './envelope.ts';
 import { parseJson, stringifyJson } from './json.ts';
 import { parseReplay, type Replay } from './replay.ts';
 import type { Contributions, Table } from './tables/table.ts';
@@ -24,7 +25,7 @@ export interface SourceRecord {
 export type RowOperation = 'c' | 'u' | 'd' | 'r';
 export type Operation = RowOperation | 't';
 
-/** A row change. `image` is null after a delete. LSN and commit time are provenance, never order. */
+/** A row change. LSN and commit time are provenance, never order. */
 export interface RowChange {
   kind: 'change';
   /** Of the record; on a replay, of the record that it repeats. */
@@ -32,7 +33,8 @@ export interface RowChange {
   replay?: Replay;
   op: RowOperation;
   id: string;
-  image: Row | null;
+  /** JSON text of the row as the replica has it; null after a delete. */
+  image: string | null;
   contributions: Contributions;
   /** Columns whose value was not sent (TOAST), null in `image`; then `contributions` are not known yet. */
   unavailable: string[];
@@ -80,41 +82,44 @@ export type TableEvent = RowChange | Truncate | Tombstone | Rejected;
 const nothing: Contributions = { counters: [], members: [] };
 const noColumns: string[] = [];
 
-/** The clocks behind the images are in nanoseconds, beyond 2^53: nobody reads them. */
-const imageOf = (envelope: unknown): unknown => (isObject(envelope) ? envelope['after'] : null);
-
 /** Decodes a record of `table`'s topic. `withChanged`: which columns an update has changed is worth the comparison. */
 export function decodeTableEvent(table: Table, record: SourceRecord, withChanged = true): TableEvent {
   const id = decodeKey(record.key);
-  const replay = parseReplay(record.headers);
-  const origin = replay === null || replay === 'malformed' ? { offset: record.offset } : { offset: replay.of, replay };
-  const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({ kind: 'rejected', ...origin, op, reason, detail, id });
+  const replay = record.headers === undefined ? null : parseReplay(record.headers);
+  const offset = replay === null || replay === 'malformed' ? record.offset : replay.of;
+  const rejected = (reason: RejectReason, detail: string, op: Operation | null = null): Rejected => ({
+    kind: 'rejected',
+    offset,
+    ...(replay !== null && replay !== 'malformed' && { replay }),
+    op,
+    reason,
+    detail,
+    id,
+  });
 
   if (replay === 'malformed') return rejected('malformed_envelope', 'its replay headers cannot be read');
   if (record.value === null) return id === null ? rejected('malformed_key', 'a tombstone without a readable key') : { kind: 'tombstone', offset: record.offset };
-  let envelope: unknown;
+  let envelope: Envelope | null;
   try {
-    envelope = parseJson(record.value.toString('utf8'), imageOf);
+    envelope = readEnvelope(record.value.toString('utf8'));
   } catch {
     return rejected('malformed_json', 'the value is not JSON');
   }
-  if (!isObject(envelope) || !isObject(envelope['source'])) return rejected('malformed_envelope', 'not a Debezium change envelope');
-  const { op, source, after } = envelope;
-  if (op !== 'c' && op !== 'u' && op !== 'd' && op !== 'r' && op !== 't') return rejected('unsupported_operation', 'unknown op');
-  if (source['table'] !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
-  const provenance = decodeSource(source);
-  if (provenance === null) return rejected('malformed_envelope', 'source has no readable position', op);
-  if (op === 't') return replay ? rejected('unsupported_operation', 'a TRUNCATE cannot be replayed', op) : { kind: 'truncate', offset: record.offset, op, ...provenance };
+  if (envelope === null) return rejected('malformed_envelope', 'not a Debezium change envelope');
+  const { op, after, position } = envelope;
+  if (!isOperation(op)) return rejected('unsupported_operation', 'unknown op');
+  if (envelope.table !== table.name) return rejected('malformed_envelope', 'source.table is another table', op);
+  if (position === null) return rejected('malformed_envelope', 'source has no readable position', op);
+  const { lsn, commitMs, txId } = position;
+  if (op === 't') return replay ? rejected('unsupported_operation', 'a TRUNCATE cannot be replayed', op) : { kind: 'truncate', offset, op, lsn, commitMs, txId };
   if (id === null) return rejected('malformed_key', 'the key is not {"id": integer}', op);
-  if (!isObject(after) && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
+  if (after === null && op !== 'd') return rejected('malformed_envelope', `op ${op} without after`, op);
 
   try {
-    const { image, unavailable, foreign } = op === 'd' ? noImage : decodeRow(table, id, after as Record<string, unknown>);
-    const contributions = image === null || unavailable.length > 0 ? nothing : table.contributions(image);
+    const { image, contributions, unavailable, foreign } = op === 'd' ? noRow : decodeRow(table, id, after!);
     if (contributions.counters.some(([, , amount]) => !fitsInt64(amount))) return rejected('number_range', 'a contribution leaves int64', op);
-    const { lsn, commitMs, txId } = provenance;
-    const changed = op === 'u' && withChanged ? changedColumns(envelope['before'], after) : noColumns;
-    const change: RowChange = { kind: 'change', offset: origin.offset, op, id, image, contributions, unavailable, foreign, changed, lsn, commitMs, txId };
+    const changed = op === 'u' && withChanged ? changedColumns(envelope.before, after!) : noColumns;
+    const change: RowChange = { kind: 'change', offset, op, id, image, contributions, unavailable, foreign, changed, lsn, commitMs, txId };
     if (replay) change.replay = replay;
     return change;
   } catch (error) {
@@ -123,32 +128,46 @@ export function decodeTableEvent(table: Table, record: SourceRecord, withChanged
   }
 }
 
+const isOperation = (op: string): op is Operation => op === 'c' || op === 'u' || op === 'd' || op === 'r' || op === 't';
+
 /** The heartbeat row and its provenance, as stored under `cdc:heartbeat`; null when the record is none. */
 export function decodeHeartbeat(record: SourceRecord): { txId: number | null; json: string } | null {
   if (record.value === null) return null;
   try {
-    const envelope = parseJson(record.value.toString('utf8'));
-    if (!isObject(envelope) || !isObject(envelope['after']) || !isObject(envelope['source'])) return null;
-    const { after, source } = envelope;
-    const provenance = decodeSource(source);
-    if (provenance === null) return null;
-    const { lsn, commitMs, txId } = provenance;
-    return { txId, json: JSON.stringify({ ...after, _offset: Number(record.offset), _lsn: lsn, _ts_ms: commitMs }) };
+    const { after, position } = readEnvelope(record.value.toString('utf8')) ?? {};
+    if (!after || !position) return null;
+    const { lsn, commitMs, txId } = position;
+    return { txId, json: JSON.stringify({ ...after.row, _offset: Number(record.offset), _lsn: lsn, _ts_ms: commitMs }) };
   } catch {
     return null;
   }
 }
 
-const plainKey = /^\{"id":(0|-?[1-9]\d{0,14})\}$/;
+const keyStart = Buffer.from('{"id":');
+const idDigitsMax = 15;
 
 /** The primary key as decimal text; null when it is not {"id": integer}. */
 export function decodeKey(key: Buffer | null): string | null {
-  if (key === null) return null;
-  const text = key.toString('utf8');
-  const plain = plainKey.exec(text);
-  if (plain) return plain[1]!;
+  return key === null ? null : (plainId(key) ?? parseKey(key));
+}
+
+/** Nearly every key: a positive integer without leading zeros, read byte by byte. */
+function plainId(key: Buffer): string | null {
+  const end = key.length - 1;
+  if (end <= keyStart.length || end > keyStart.length + idDigitsMax || key[end] !== 0x7d || key[keyStart.length] === 0x30) return null;
+  for (let i = 0; i < keyStart.length; i += 1) if (key[i] !== keyStart[i]) return null;
+  let id = 0;
+  for (let i = keyStart.length; i < end; i += 1) {
+    const digit = key[i]! - 0x30;
+    if (digit < 0 || digit > 9) return null;
+    id = id * 10 + digit;
+  }
+  return String(id);
+}
+
+function parseKey(key: Buffer): string | null {
   try {
-    const parsed = parseJson(text);
+    const parsed = parseJson(key.toString('utf8'));
     const id = isObject(parsed) ? parsed['id'] : undefined;
     return Number.isInteger(id) || typeof id === 'bigint' ? String(id) : null;
   } catch {
@@ -156,52 +175,59 @@ export function decodeKey(key: Buffer | null): string | null {
   }
 }
 
-interface DecodedRow {
-  image: Row | null;
-  unavailable: string[];
-  foreign: boolean;
-}
+type DecodedRow = Pick<RowChange, 'image' | 'contributions' | 'unavailable' | 'foreign'>;
 
-const noImage: DecodedRow = { image: null, unavailable: noColumns, foreign: false };
+const noRow: DecodedRow = { image: null, contributions: nothing, unavailable: noColumns, foreign: false };
 
-/** The image is what was sent, copied only where a value is written otherwise in the replica. */
-function decodeRow(table: Table, id: string, after: Record<string, unknown>): DecodedRow {
-  let row = after;
+/** The image is the text that was sent, written anew only where a value is another in the replica. */
+function decodeRow(table: Table, id: string, sent: Image): DecodedRow {
+  let { text: image, row } = sent;
   let unavailable = noColumns;
   let foreign = false;
-  for (const name in after) {
-    const value = after[name];
-    const type = Object.hasOwn(table.columns, name) ? table.columns[name] : undefined;
+  let isAsSent = true;
+  for (const name in row) {
+    const value = row[name];
+    const type = typeOf(table, name);
     if (type === undefined && name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
     foreign ||= type === undefined;
-    const isMissing = isUnavailable(value);
-    if (isMissing) unavailable = [...unavailable, name];
-    const converted = isMissing ? null : type === undefined ? value : convertColumn(name, type, value);
-    if (converted === value) continue;
-    if (row === after) row = { ...after };
-    row[name] = converted;
+    if (isUnavailable(value)) unavailable = [...unavailable, name];
+    else if (isExact(value) && (type === undefined || convertColumn(name, type, value) === value)) continue;
+    isAsSent = false;
   }
-  for (const name in table.columns) if (after[name] === undefined) throw new ColumnError(`column ${name} is missing`);
+  if (!isAsSent) {
+    row = convertRow(table, parseJson(image) as Record<string, unknown>, unavailable);
+    image = stringifyJson(row);
+  }
+  for (const name in table.columns) if (row[name] === undefined) throw new ColumnError(`column ${name} is missing`);
   if (row['id'] !== Number(id) && String(row['id']) !== id) throw new ColumnError('column id is not the record key');
-  return { image: row as Row, unavailable, foreign };
+  return { image, contributions: unavailable.length > 0 ? nothing : table.contributions(row as Row), unavailable, foreign };
 }
 
-function changedColumns(before: unknown, after: unknown): string[] {
-  if (!isObject(before) || !isObject(after)) return noColumns;
+const typeOf = ({ columns }: Table, name: string): ColumnType | undefined => (Object.hasOwn(columns, name) ? columns[name] : undefined);
+
+/** Whether a value out of JSON.parse is the one that was written; what is nested is not looked at, it stays text. */
+const isExact = (value: unknown): boolean => typeof value !== 'number' || Number.isSafeInteger(value) || (!Number.isInteger(value) && Number.isFinite(value));
+
+function convertRow(table: Table, row: Record<string, unknown>, unavailable: string[]): Record<string, unknown> {
+  for (const name in row) {
+    const type = typeOf(table, name);
+    if (unavailable.includes(name)) row[name] = null;
+    else if (type !== undefined) row[name] = convertColumn(name, type, row[name]);
+  }
+  return row;
+}
+
+function changedColumns(beforeText: string | null, { row: after }: Image): string[] {
+  const before = beforeText === null ? null : parseImage(beforeText);
+  if (before === null) return noColumns;
   return Object.keys(after).filter((name) => before[name] !== after[name] && stringifyJson(before[name]) !== stringifyJson(after[name]));
 }
 
-/** Null when a part is there but is not what it should be. */
-function decodeSource({ lsn, sequence, ts_ms: commitMs, txId }: Record<string, unknown>): Pick<RowChange, 'lsn' | 'commitMs' | 'txId'> | null {
-  if (!isCount(commitMs) || !(isCount(lsn) || typeof lsn === 'bigint' || isAbsent(lsn)) || !(isCount(txId) || isAbsent(txId))) return null;
-  // Incremental-snapshot reads carry no `lsn`; the last part of `sequence` is the LSN they were read at.
-  const position = isAbsent(lsn) ? (typeof sequence === 'string' ? (sequence.match(/\d+/g)?.at(-1) ?? '0') : '0') : String(lsn);
-  return { lsn: position, commitMs, txId: txId ?? null };
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isAbsent = (value: unknown): value is null | undefined => value === null || value === undefined;
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function parseImage(text: string): Record<string, unknown> | null {
+  try {
+    const image: unknown = JSON.parse(text);
+    return isObject(image) ? image : null;
+  } catch {
+    return null;
+  }
 }

@@ -22,8 +22,8 @@ export interface WritePlan {
   marks: ReadonlyMap<string, MarkChange>;
   /** Hash → field → amount. */
   counters: Map<string, Map<string, Amount>>;
-  /** Sorted set → member → score, null removes. */
-  members: Map<string, Map<string, number | null>>;
+  /** Sorted set → member → its move; every member belongs to one row. */
+  members: Map<string, Map<string, MemberMove>>;
   /** Newest last. */
   changes: ChangeEntry[];
   /** Events whose operation could be read, applied or not. */
@@ -31,6 +31,12 @@ export interface WritePlan {
   /** Largest LSN and commit time seen; null when no event carried one. */
   lastLsn: string | null;
   lastCommitMs: number | null;
+}
+
+/** Scores of a set member as contributed before and from now on; null = not in the set. */
+export interface MemberMove {
+  before: number | null;
+  after: number | null;
 }
 
 export interface ChangeEntry {
@@ -139,12 +145,22 @@ function replaceRow(plan: WritePlan, name: string, change: RowChange, stored: St
     plan.deletes.add(name);
     if (!plan.marks.has(id)) plan.unparked.set(id, offset);
   } else plan.rows.set(name, formatStoredRow(change, image, generation));
-  for (const [hash, field, amount] of stored?.contributions.counters ?? []) count(plan, hash, field, negate(amount));
-  for (const [hash, field, amount] of contributions.counters) count(plan, hash, field, amount);
+  moveCounters(plan, stored?.contributions.counters ?? [], contributions.counters);
   const before = stored?.contributions.members ?? [];
   if (sameMembers(before, contributions.members)) return;
-  for (const [zset, member] of before) place(plan, zset, member, null);
-  for (const [zset, member, score] of contributions.members) place(plan, zset, member, score);
+  for (const [zset, member, score] of before) move(plan, zset, member).before = score;
+  for (const [zset, member, score] of contributions.members) move(plan, zset, member).after = score;
+}
+
+/** Most contributions of an updated row stay what they were: those are compared, not summed. */
+function moveCounters(plan: WritePlan, before: Contributions['counters'], after: Contributions['counters']): void {
+  for (let i = 0; i < before.length || i < after.length; i += 1) {
+    const old = before[i];
+    const now = after[i];
+    if (old && now && old[0] === now[0] && old[1] === now[1] && old[2] === now[2]) continue;
+    if (old) count(plan, old[0], old[1], negate(old[2]));
+    if (now) count(plan, now[0], now[1], now[2]);
+  }
 }
 
 /** Nearly every update leaves its row in the set it is in. */
@@ -153,7 +169,7 @@ const sameMembers = (a: Contributions['members'], b: Contributions['members']): 
 
 function takeBack(plan: WritePlan, { counters, members }: Contributions): void {
   for (const [hash, field, amount] of counters) count(plan, hash, field, negate(amount));
-  for (const [zset, member] of members) place(plan, zset, member, null);
+  for (const [zset, member, score] of members) move(plan, zset, member).before = score;
 }
 
 function count(plan: WritePlan, hash: string, field: string, amount: Amount): void {
@@ -161,8 +177,11 @@ function count(plan: WritePlan, hash: string, field: string, amount: Amount): vo
   fields.set(field, add(fields.get(field) ?? 0, amount));
 }
 
-function place(plan: WritePlan, zset: string, member: string, score: number | null): void {
-  entry(plan.members, zset).set(member, score);
+function move(plan: WritePlan, zset: string, member: string): MemberMove {
+  const members = entry(plan.members, zset);
+  let known = members.get(member);
+  if (!known) members.set(member, (known = { before: null, after: null }));
+  return known;
 }
 
 function entry<V>(map: Map<string, Map<string, V>>, name: string): Map<string, V> {

@@ -4,7 +4,6 @@
  */
 import type { Contributions } from './tables/table.ts';
 import type { RowChange } from './change-event.ts';
-import type { Row } from './columns.ts';
 import { parseJson, stringifyJson } from './json.ts';
 
 /** Where a row's last applied event stands. A re-created topic raises the generation before its re-snapshot. */
@@ -39,7 +38,7 @@ const membersStart = ',"_offset":';
 /** Throws SyntaxError when the text is not a row this engine wrote. */
 export function parseStoredRow(text: string): StoredRow {
   const at = text.lastIndexOf(membersStart);
-  const members = parseJson(at === -1 ? text : `{${text.slice(at + 1)}`) as Partial<EngineMembers> | null;
+  const members = parseMembers(at === -1 ? text : `{${text.slice(at + 1)}`);
   if (typeof members?._offset !== 'number' || !Array.isArray(members._c) || !Array.isArray(members._s)) throw new SyntaxError('not a row of this engine');
   return {
     version: { generation: members._gen ?? 0, offset: BigInt(members._offset) },
@@ -49,14 +48,17 @@ export function parseStoredRow(text: string): StoredRow {
   };
 }
 
-/** The columns of a stored row, the engine's members among them. */
-export const columnsOf = ({ text }: StoredRow): Row => parseJson(text) as Row;
+/** Only amounts can be larger than a number holds exactly. */
+function parseMembers(text: string): Partial<EngineMembers> | null {
+  const members = JSON.parse(text) as Partial<EngineMembers> | null;
+  const isExact = !Array.isArray(members?._c) || members._c.every(([, , amount]) => Number.isSafeInteger(amount));
+  return isExact ? members : (parseJson(text) as EngineMembers);
+}
 
-/** Text of the row `image` after `change`: its columns, then the engine's members. */
-export function formatStoredRow({ offset, lsn, commitMs, contributions }: RowChange, image: Row, generation: number): string {
-  const columns = stringifyJson(image).slice(0, -1);
-  const { counters, members } = contributions;
-  return `${columns}${membersStart}${offset},"_gen":${generation},"_lsn":"${lsn}","_ts_ms":${commitMs},"_c":${stringifyJson(counters)},"_s":${stringifyJson(members)}}`;
+/** Text of the row `image` (JSON, no engine's members) after `change`: its columns, then the engine's members. */
+export function formatStoredRow({ offset, lsn, commitMs, contributions }: RowChange, image: string, generation: number): string {
+  const added = stringifyJson({ _c: contributions.counters, _s: contributions.members }).slice(1);
+  return `${image.slice(0, -1)}${membersStart}${offset},"_gen":${generation},"_lsn":"${lsn}","_ts_ms":${commitMs},${added}`;
 }
 
 /** Whether `a` is newer than `b`: by generation, then by offset; never by LSN or clock. */

@@ -4,8 +4,9 @@
  */
 import type { RowChange, TableEvent } from './change-event.ts';
 import { ColumnError, unavailableValue, type Row } from './columns.ts';
+import { parseJson, stringifyJson } from './json.ts';
 import { rowName } from './keys.ts';
-import { columnsOf, type StoredRow } from './stored-row.ts';
+import type { StoredRow } from './stored-row.ts';
 import type { Table } from './tables/table.ts';
 
 const asBase64 = Buffer.from(unavailableValue).toString('base64');
@@ -20,26 +21,26 @@ export function isUnavailable(value: unknown): boolean {
 /** The events with every value that was not sent taken from the image before, in the batch or stored. */
 export function fillUnavailable(table: Table, events: TableEvent[], stored: ReadonlyMap<string, StoredRow>): TableEvent[] {
   if (!events.some((event) => event.kind === 'change' && event.unavailable.length > 0)) return events;
-  const images = new Map<string, Row | null>();
+  const images = new Map<string, string | null | undefined>();
   return events.map((event) => {
     if (event.kind !== 'change') return event;
     const name = rowName(table.entity, event.id);
-    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : storedImage(stored.get(name)));
+    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : stored.get(name)?.text);
     if (filled.kind === 'change') images.set(name, filled.image);
     return filled;
   });
 }
 
-const storedImage = (row: StoredRow | undefined): Row | undefined => (row ? columnsOf(row) : undefined);
-
-function fill(table: Table, event: RowChange, before: Row | null | undefined): TableEvent {
+/** `beforeText`: the row's last image, the engine's members among its columns or not. */
+function fill(table: Table, event: RowChange, beforeText: string | null | undefined): TableEvent {
   const { offset, op, id, replay } = event;
   const rejected = (reason: 'unavailable_value' | 'bad_column', detail: string): TableEvent => ({ kind: 'rejected', offset, ...(replay && { replay }), op, id, reason, detail });
+  const before = beforeText ? (parseJson(beforeText) as Row) : undefined;
   const missing = event.unavailable.find((column) => before?.[column] === undefined);
   if (missing !== undefined) return rejected('unavailable_value', `column ${missing} was not sent and is not known: set REPLICA IDENTITY FULL on ${table.name}`);
-  const image = { ...event.image, ...Object.fromEntries(event.unavailable.map((column) => [column, before![column]!])) };
+  const row: Row = { ...(parseJson(event.image!) as Row), ...Object.fromEntries(event.unavailable.map((column) => [column, before![column]!])) };
   try {
-    return { ...event, image, contributions: table.contributions(image), unavailable: [] };
+    return { ...event, image: stringifyJson(row), contributions: table.contributions(row), unavailable: [] };
   } catch (error) {
     if (error instanceof ColumnError) return rejected('bad_column', error.message);
     throw error;

@@ -4,6 +4,7 @@
  */
 import { PipelineError } from '../domain/errors.ts';
 import type { WritePlan } from '../domain/fold.ts';
+import type { MarkChange } from '../domain/parked.ts';
 import { names, type Keys } from '../domain/keys.ts';
 import type { PartitionRef } from '../domain/topics.ts';
 
@@ -50,7 +51,9 @@ export type CommitReply =
   /** A counter would leave int64; nothing was changed. */
   | { result: 'overflow'; counter: string };
 
-const keysPerCall = 500;
+/** A call of the script takes at most 1,000 arguments. */
+const pairsPerCall = 500;
+const keysPerCall = 1000;
 
 interface Script {
   keys: string[];
@@ -83,24 +86,22 @@ export function moveFence(keys: Keys, { topic, partition }: PartitionRef, { last
 /** Keys and arguments of commit.lua. */
 export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [] }: Commit): Script {
   const script: Script = { keys: [], args: [] };
-  const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ key: keys.parkedMark(plan.table, id), ...mark })) : [];
+  const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ id, key: keys.parkedMark(plan.table, id), ...mark })) : [];
   encodeFields(script, expect.fields);
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
   encodePairs(script, plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream']] : []);
-  if (plan) encodeMembers(script, keys, plan.writes);
-  else script.args.push(0);
-  if (plan) encodeCounters(script, keys, plan.writes);
-  else script.args.push(0, 0);
-  const rows = [...(plan?.writes.rows ?? [])].map(([name, text]): [string, string] => [keys.of(name), text]);
-  const set = marks.flatMap(({ key, after }): [string, string][] => (after === '' ? [] : [[key, after]]));
-  encodeSlices(script, [...rows, ...strings, ...set], ([key, value]) => {
-    script.keys.push(key);
-    script.args.push(value);
-  });
-  const gone = [...(plan?.writes.deletes ?? [])].map(keys.of);
-  const closed = marks.flatMap(({ told }, i) => (told === 'closed' ? [keys.parked(plan!.table, [...plan!.writes.marks.keys()][i]!)] : []));
-  const unparked = marks.flatMap(({ key, after }) => (after === '' ? [key] : [])).concat(plan ? [...plan.writes.unparked.keys()].map((id) => keys.parkedMark(plan.table, id)) : []);
-  encodeSlices(script, [...gone, ...removed, ...unparked, ...closed], (key) => script.keys.push(key));
+  if (plan) {
+    encodeMembers(script, keys, plan.writes);
+    encodeCounters(script, keys, plan.writes);
+  } else script.args.push(0, 0, 0);
+  const set = new Slices(script, pairsPerCall);
+  for (const [name, text] of plan?.writes.rows ?? []) set.add(keys.of(name), text);
+  for (const [key, value] of strings) set.add(key, value);
+  for (const { key, after } of marks) if (after !== '') set.add(key, after);
+  const gone = new Slices(script, keysPerCall);
+  for (const name of plan?.writes.deletes ?? []) gone.add(keys.of(name));
+  for (const key of removed) gone.add(key);
+  if (plan) removeMarks(gone, keys, plan.table, plan.writes.unparked, marks);
   if (plan) {
     encodeParked(script, keys, plan.writes, plan.table);
     encodeMaxima(script, keys, plan.writes, plan.table);
@@ -108,6 +109,14 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   } else script.args.push(0, 0, 0);
   encodeFields(script, fields);
   return script;
+}
+
+function removeMarks(gone: Slices, keys: Keys, table: string, unparked: WritePlan['unparked'], marks: ({ id: string; key: string } & MarkChange)[]): void {
+  for (const { id, key, after, told } of marks) {
+    if (after === '') gone.add(key);
+    if (told === 'closed') gone.add(keys.parked(table, id));
+  }
+  for (const id of unparked.keys()) gone.add(keys.parkedMark(table, id));
 }
 
 /** Throws PipelineError `redis_refused` when a key holds another type, TypeError when the answer is unknown. */
@@ -159,12 +168,31 @@ function encodeCounters(script: Script, keys: Keys, writes: WritePlan): void {
   encodePairs(script, writes.eventCount === 0 ? [] : [[keys.statsTotal, String(writes.eventCount)]]);
 }
 
-function encodeSlices<T>(script: Script, items: T[], encode: (item: T) => void): void {
-  script.args.push(Math.ceil(items.length / keysPerCall));
-  for (let from = 0; from < items.length; from += keysPerCall) {
-    const slice = items.slice(from, from + keysPerCall);
-    script.args.push(slice.length);
-    for (const item of slice) encode(item);
+/** A block of slices, each preceded by how many it holds; one call of the script takes one slice. */
+class Slices {
+  readonly #script: Script;
+  readonly #most: number;
+  readonly #slicesAt: number;
+  #countAt = -1;
+  #slices = 0;
+  #count = 0;
+
+  constructor(script: Script, most: number) {
+    this.#script = script;
+    this.#most = most;
+    this.#slicesAt = script.args.push(0) - 1;
+  }
+
+  add(key: string, value?: string): void {
+    const { args, keys } = this.#script;
+    if (this.#slices === 0 || this.#count === this.#most) {
+      args[this.#slicesAt] = this.#slices += 1;
+      this.#countAt = args.push(0) - 1;
+      this.#count = 0;
+    }
+    args[this.#countAt] = this.#count += 1;
+    keys.push(key);
+    if (value !== undefined) args.push(value);
   }
 }
 
@@ -180,12 +208,17 @@ function encodeParked(script: Script, keys: Keys, { marks, unparked }: WritePlan
 }
 
 function encodeMembers(script: Script, keys: Keys, writes: WritePlan): void {
-  script.args.push(writes.members.size);
+  const at = script.args.push(0) - 1;
+  let count = 0;
   for (const [zset, members] of writes.members) {
-    script.keys.push(keys.of(zset));
-    script.args.push(members.size);
-    for (const [member, score] of members) script.args.push(score === null ? '' : score, member);
+    const key = keys.of(zset);
+    for (const [member, { before, after }] of members) {
+      script.keys.push(key);
+      script.args.push(member, before ?? '', after ?? '');
+      count += 1;
+    }
   }
+  script.args[at] = count;
 }
 
 function encodeMaxima(script: Script, keys: Keys, { lastLsn, lastCommitMs }: WritePlan, table: string): void {

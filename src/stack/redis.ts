@@ -21,7 +21,7 @@ const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metri
 const consumerCommands = [
   ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load'],
   ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'type', 'scan'],
-  ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hincrby', 'zadd', 'zrem', 'zrange', 'xadd', 'xrange'],
+  ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hincrby', 'zadd', 'zrem', 'zrange', 'xadd', 'xtrim', 'xrange'],
 ].flat();
 
 export function redisServer(settings: StackSettings, tools: Tools): ServerSpec {

@@ -40,7 +40,10 @@ class MemoryReplica {
     }
     for (const [zset, members] of plan.members) {
       const stored = this.members.get(zset) ?? new Map<string, number>();
-      for (const [member, score] of members) score === null ? stored.delete(member) : stored.set(member, score);
+      for (const [member, { before, after }] of members) {
+        assert.equal(stored.get(member) ?? null, before, 'a refused commit would put back what was there');
+        after === null ? stored.delete(member) : stored.set(member, after);
+      }
       this.members.set(zset, stored);
     }
     return true;

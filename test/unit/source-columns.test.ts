@@ -5,7 +5,7 @@ import { decodeTableEvent, type TableEvent } from '../../src/domain/change-event
 import { asInSource, type SourceColumn } from '../../src/domain/source-columns.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import type { Row } from '../../src/domain/columns.ts';
-import { aChange, anOrder } from '../builders.ts';
+import { aChange, anOrder, imageOf } from '../builders.ts';
 
 const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
 const columns = (changes: Record<string, string | null> = {}): SourceColumn[] =>
@@ -24,7 +24,7 @@ test('the source as the repository knows it is the table itself', () => {
 test('an added column is read by its type', () => {
   const event = decode({ weight: 'numeric', note: 'jsonb' }, anOrder({ weight: 'POSITIVE_INFINITY', note: '{}' }));
   assert.ok(event.kind === 'change');
-  assert.deepEqual([event.image?.['weight'], event.image?.['note'], event.foreign], ['Infinity', '{}', false]);
+  assert.deepEqual([imageOf(event)?.['weight'], imageOf(event)?.['note'], event.foreign], ['Infinity', '{}', false]);
 });
 
 test('a column nobody counts may be dropped, renamed or retyped', () => {

@@ -40,7 +40,7 @@ test('contributions beyond 2^53 read back digit for digit', () => {
 
 test('an unknown column passes through unharmed, long integers inside it too', () => {
   const change = changeOf(orders, anOrder({ total_amount: '1.00' }));
-  const image: Row = { ...change.image, big: 9007199254740993n, deep: { list: [9007199254740993n, 'x'] } };
+  const image = `${change.image!.slice(0, -1)},"big":9007199254740993,"deep":{"list":[9007199254740993,"x"]}}`;
   const text = formatStoredRow(change, image, 0);
   assert.match(text, /"big":9007199254740993,"deep":\{"list":\[9007199254740993,"x"\]\}/);
   assert.deepEqual(parseStoredRow(text).version, { generation: 0, offset: 7n });
