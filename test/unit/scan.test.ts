@@ -1,7 +1,7 @@
 /** Goal: a table counts as read when Debezium has read it for us, not when the rest of an earlier scan is done. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeDrift } from '../../src/activities/columns.ts';
+import { describeDrift } from '../../src/replica/columns.ts';
 import { foldNotification } from '../../src/activities/scan.ts';
 import type { Scan } from '../../src/workflows/contract.ts';
 

@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTableEvent, type TableEvent } from '../../src/domain/change-event.ts';
-import { asInSource, type SourceColumn } from '../../src/domain/source-columns.ts';
+import { asInSource, decodeByVersions, onlyCounted, whyUncountable, type SourceColumns } from '../../src/domain/source-columns.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import type { Row } from '../../src/domain/columns.ts';
 import { aChange, anOrder } from '../builders.ts';
 
-const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
-const columns = (changes: Record<string, string | null> = {}): SourceColumn[] =>
-  Object.entries({ ...Object.fromEntries(Object.entries(orders.columns).map(([name, type]) => [name, sqlTypes[type]])), ...changes }).flatMap(([name, type]) => (type === null ? [] : [{ name, type }]));
+const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric(10,2)', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
+const columns = (changes: Record<string, string | null> = {}): SourceColumns =>
+  Object.fromEntries(
+    Object.entries({ ...Object.fromEntries(Object.entries(orders.columns).map(([name, type]) => [name, sqlTypes[type]])), ...changes }).flatMap(([name, type]) => (type === null ? [] : [[name, type]])),
+  );
 
 function decode(changes: Record<string, string | null>, row: Row): TableEvent {
   const { id, ...rest } = row;
