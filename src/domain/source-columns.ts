@@ -3,7 +3,7 @@
  * added, dropped, renamed and retyped since, and an image must be read by the types it was sent with. Pure.
  */
 import { decodeTableEvent, type SourceRecord, type TableEvent } from './change-event.ts';
-import { ColumnError, type ColumnType, type ColumnValue, type Row } from './columns.ts';
+import { ColumnError, type ColumnType, type ColumnValue } from './columns.ts';
 import type { Table } from './tables/table.ts';
 
 /** Column → type as PostgreSQL writes it, such as `numeric(10,2)`. */
@@ -34,7 +34,7 @@ const samples: Record<ColumnType, ColumnValue> = { integer: 1, text: '', money: 
 /** Why no row with these columns can be counted; empty when they can. */
 export function whyUncountable({ columns, contributions }: Pick<Table, 'columns' | 'contributions'>): string {
   try {
-    contributions(Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, samples[type]])) as Row);
+    contributions(Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, samples[type]])));
     return '';
   } catch (error) {
     if (error instanceof ColumnError) return error.message;

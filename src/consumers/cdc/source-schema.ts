@@ -3,14 +3,14 @@
  * Invariant: an image that fits none of them is judged only after the source was asked when the image was already there, and
  * what a re-reading brings is decoded by columns that were asked after it began.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Database } from '../../adapters/postgres.ts';
+import type { Queryable } from '../../adapters/postgres.ts';
 import type { RedisStore } from '../../adapters/redis.ts';
 import type { Keys } from '../../domain/keys.ts';
 import { asInSource } from '../../domain/source-columns.ts';
 import type { Table } from '../../domain/tables/table.ts';
 import { parseColumns, readColumns } from '../../replica/columns.ts';
 import { readTableState } from '../../replica/table-state.ts';
+import { freshRuns } from './fresh-runs.ts';
 
 export interface SourceSchema {
   /** The known versions, the newest first; the same array for as long as nothing new is known. */
@@ -22,7 +22,8 @@ export interface SourceSchema {
 }
 
 export interface SourceSchemaDeps {
-  db: Pick<Database, 'query'>;
+  /** The source, reading only. */
+  db: Queryable;
   redis: RedisStore;
   keys: Keys;
   tables: readonly Table[];
@@ -46,7 +47,7 @@ export async function readSourceSchema({ db, redis, keys, tables }: SourceSchema
   const generations = new Map<string, number>();
   for (const name of names) generations.set(name, (await readTableState(redis, keys, name)).generation);
   learn(await redis.hash(keys.columns));
-  const ask = createAsk(async () => learn(await readColumns(db, names)));
+  const ask = freshRuns(askEveryMs, async () => learn(await readColumns(db, names)));
   await ask();
   for (const table of tables) if (versions.get(table.name)!.length === 0) versions.set(table.name, [table]);
 
@@ -65,24 +66,10 @@ export async function readSourceSchema({ db, redis, keys, tables }: SourceSchema
   };
 }
 
-/** A function that resolves after a run of `work` that began after its call; calls that wait share the run, and runs keep their distance. */
-function createAsk(work: () => Promise<void>): () => Promise<void> {
-  let next: Promise<void> | null = null;
-  let last: Promise<unknown> = Promise.resolve();
-  const begin = async (): Promise<void> => {
-    await last;
-    next = null;
-    const run = work();
-    last = Promise.allSettled([run, delay(askEveryMs)]);
-    await run;
-  };
-  return () => (next ??= begin());
-}
-
 /** The same array when the newest is the newest already. */
 function withNewest(known: readonly Table[], newest: Table): readonly Table[] {
   const isNewest = (table: Table): boolean => columnsText(table) === columnsText(newest);
   return known[0] && isNewest(known[0]) ? known : [newest, ...known.filter((table) => !isNewest(table))].slice(0, versionsMax);
 }
 
-const columnsText = ({ columns }: Table): string => JSON.stringify(Object.entries(columns).sort());
+const columnsText = ({ columns }: Table): string => JSON.stringify(columns);
