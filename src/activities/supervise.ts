@@ -150,7 +150,7 @@ async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, condit
     const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
     const uncountable = now === undefined ? '' : whyUncountable(asInSource(definition, parseColumns(now)));
     if (uncountable) {
-      await status.set(table, 'drift', scopes.columns, `${uncountable}: restore it, and the table is read again; until then its changes wait as dead letters`);
+      await status.set(table, 'drift', scopes.columns, `${uncountable}: restore it, and the table is read again; until then changes wait as dead letters`);
       continue; // every row that was read would be rejected
     }
     const cut = told.find(({ scope, state }) => scope === scopes.cut && state === 'rebuilding');

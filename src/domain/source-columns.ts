@@ -31,8 +31,10 @@ export const asInSource = (table: Table, columns: SourceColumns): Table => ({
 
 const samples: Record<ColumnType, ColumnValue> = { integer: 1, text: '', money: '1.00', timestamp: '2026-01-01T00:00:00Z', any: {} };
 
-/** Why no row with these columns can be counted; empty when they can. */
+/** Why no row with these columns can be applied; empty when they can. */
 export function whyUncountable({ columns, contributions }: Pick<Table, 'columns' | 'contributions'>): string {
+  const taken = Object.keys(columns).find((name) => name.startsWith('_'));
+  if (taken !== undefined) return `column ${taken} begins with _, which is the engine's`;
   try {
     contributions(Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, samples[type]])));
     return '';

@@ -75,7 +75,7 @@ test('an image is read by the newest version it fits, by name and by type', () =
 });
 
 test('an image that fits no version is told by the newest', () => {
-  const event = decodeByVersions([asInSource(orders, columns({ note: 'bigint' })), asInSource(orders, columns({ note: 'timestamp' }))], aChange({ after: anOrder({ note: {} }) }), false);
+  const event = decodeByVersions([asInSource(orders, columns({ note: 'bigint' })), asInSource(orders, columns({ note: 'numeric' }))], aChange({ after: anOrder({ note: {} }) }), false);
   assert.equal(event.kind === 'rejected' && event.detail, 'column note is not an integer');
   assert.equal(doesFit(event), false);
 });
@@ -100,5 +100,6 @@ test('a table that cannot be counted is told by the column that is missing or so
     [{ total_amount: null }, 'column total_amount is missing'],
     [{ total_amount: 'double precision' }, 'column total_amount is not a finite decimal'],
     [{ order_date: 'date' }, 'column order_date is not a timestamp'],
+    [{ _c: 'text' }, "column _c begins with _, which is the engine's"],
   ] as [Record<string, string | null>, string][]) assert.equal(whyUncountable(asInSource(orders, columns(changes))), why, JSON.stringify(changes));
 });
