@@ -8,16 +8,18 @@ import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import type { Keys } from '../domain/keys.ts';
+import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import { positionOf } from '../domain/start-position.ts';
 import type { TableState } from '../domain/table-state.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
+import type { Table } from '../domain/tables/table.ts';
 import { notificationTopic, tableTopic } from '../domain/topics.ts';
+import { parseColumns, readColumns } from '../replica/columns.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
 import { sweepTable } from '../replica/sweep.ts';
 import { raiseGeneration, readTableState } from '../replica/table-state.ts';
-import type { NotedEnd, RebuildActivities, Round } from '../workflows/contract.ts';
-import { readColumns } from './columns.ts';
+import type { NotedEnd, RebuildActivities, Round, RoundTable } from '../workflows/contract.ts';
 import { whyCut } from './rebuild-status.ts';
 
 export interface RebuildDeps {
@@ -78,14 +80,15 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }:
       }
     },
     isUndisturbed: async ({ tables }) => {
+      const columns = await readColumns(db, tables.map(({ table }) => table));
       const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
-      return tables.every(({ generation, mark }, i) => states[i]!.generation === generation && states[i]!.mark === mark);
+      return tables.every((then, i) => states[i]!.generation === then.generation && states[i]!.mark === then.mark && !isAltered(then, columns[then.table]));
     },
     sweepOlder: async ({ tables }) => {
       const { cancellationSignal: signal } = Context.current();
       let swept = 0;
       for (const { table: name, generation } of tables) {
-        const table = replicated.find((one) => one.name === name)!;
+        const table = definitionOf(name);
         const counts = await sweepTable({ redis, keys, table, signal, isStale: ({ version }) => version.generation < generation, onProgress: (done) => Context.current().heartbeat({ table: name, ...done }) });
         swept += counts.swept;
       }
@@ -93,3 +96,9 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }:
     },
   };
 }
+
+const definitionOf = (name: string): Table => replicated.find((table) => table.name === name)!;
+
+/** A table that cannot be counted now gains nothing by being read once more. */
+const isAltered = ({ table, columns }: RoundTable, now: string | undefined): boolean =>
+  now !== undefined && now !== columns && !whyUncountable(asInSource(definitionOf(table), parseColumns(now)));

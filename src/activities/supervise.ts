@@ -10,9 +10,11 @@ import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
+import { asInSource, whyUncountable } from '../domain/source-columns.ts';
+import type { Table } from '../domain/tables/table.ts';
+import { describeDrift, parseColumns, readColumns } from '../replica/columns.ts';
 import { createReplicaStatus, type Condition } from '../replica/status.ts';
 import type { Finding, SupervisorActivities } from '../workflows/contract.ts';
-import { describeDrift, readColumns } from './columns.ts';
 import { scopes } from './rebuild-status.ts';
 
 export interface SuperviseDeps {
@@ -22,7 +24,7 @@ export interface SuperviseDeps {
   connect: ConnectClient;
   /** The source, reading only. */
   db: Queryable;
-  tables: string[];
+  tables: readonly Table[];
   /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
   topics: string[];
   /** Name of the connector and of its slot. */
@@ -48,7 +50,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
   const { redis, keys, connect, tables, connector } = deps;
   const status = createReplicaStatus(redis, keys);
   const tellAll = async (scope: string, why: string): Promise<void> => {
-    for (const table of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
+    for (const { name: table } of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
   };
 
   return {
@@ -138,17 +140,24 @@ function failureOf({ connector, tasks }: ConnectorStatus): string {
 }
 
 async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
-  const columns = (await answer(() => readColumns(db, tables))) ?? {};
-  for (const table of tables) {
+  const columns = (await answer(() => readColumns(db, tables.map(({ name }) => name)))) ?? {};
+  const status = createReplicaStatus(redis, keys);
+  for (const definition of tables) {
+    const table = definition.name;
     const told = conditions.filter((one) => one.table === table);
     if (told.some(({ scope }) => scope === scopes.rebuild || scope === scopes.slot)) continue; // being rebuilt, or waiting for a person
-    const cut = told.find(({ scope, state }) => scope === scopes.cut && state === 'rebuilding');
-    if (cut) return { kind: 'stale', table, why: cut.why };
     const now = columns[table];
     const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
+    const uncountable = now === undefined ? '' : whyUncountable(asInSource(definition, parseColumns(now)));
+    if (uncountable) {
+      await status.set(table, 'drift', scopes.columns, `${uncountable}: restore it, and the table is read again; until then changes wait as dead letters`);
+      continue; // every row that was read would be rejected
+    }
+    const cut = told.find(({ scope, state }) => scope === scopes.cut && state === 'rebuilding');
+    if (cut) return { kind: 'stale', table, why: cut.why };
     if (now === undefined || then === undefined || then === now) continue;
     const why = `${describeDrift(then, now)}: reading the table again`;
-    await createReplicaStatus(redis, keys).set(table, 'drift', scopes.columns, why);
+    await status.set(table, 'drift', scopes.columns, why);
     return { kind: 'stale', table, why };
   }
   return null;

@@ -36,7 +36,7 @@ await runProcess('cdc-consumer', async (context) => {
     keys,
     status,
     tables,
-    schema: await readSourceSchema(db, tables),
+    schema: await waitFor('Redis', log, signal, () => readSourceSchema({ db, redis, keys, tables })),
     topicPrefix: settings.TOPIC_PREFIX,
     changesMax: settings.CDC_CHANGES_MAX,
     deadLetters: createDeadLetterSink(producer, deadLetterTopic(groups.cdc), log.warn.bind(log)),

@@ -78,7 +78,7 @@ function createActivities(settings: Settings): { activities: object; close: () =
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, tables: tableNames, topics, silentMs })),
+      ...translateFailures(createSuperviseActivities({ ...shared, tables, topics, silentMs })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close()]),
   };

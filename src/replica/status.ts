@@ -9,7 +9,7 @@ import { partitionName, type PartitionRef } from '../domain/topics.ts';
 
 export type ReplicaStatus = ReturnType<typeof createReplicaStatus>;
 
-/** In falling gravity. `halted` waits for a human; the others end by themselves. */
+/** In falling gravity. `halted` waits for a human; the others end by themselves, or once a column is restored. */
 export type ConditionState = 'halted' | 'rebuilding' | 'sweeping' | 'drift';
 
 /** What keeps a table from just running. `scope` tells several of one state apart: a partition, `slot`, `cut`. */

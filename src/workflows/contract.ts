@@ -110,7 +110,7 @@ export interface RebuildActivities {
   noteEnds(tables: string[]): Promise<NotedEnd[]>;
   /** Waits a moment for the consumers to reach the ends; events that are left. */
   waitApplied(ends: NotedEnd[]): Promise<number>;
-  /** Whether the tables were neither truncated nor begun anew since the round began. */
+  /** Whether the tables were neither truncated nor altered nor begun anew since the round began. */
   isUndisturbed(round: Round): Promise<boolean>;
   /** Removes rows of older generations; how many. */
   sweepOlder(round: Round): Promise<number>;

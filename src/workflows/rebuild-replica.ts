@@ -2,7 +2,7 @@
  * Reads tables again, from their topic or from the source, and removes what was in Redis only.
  * Invariant: rows are removed only after everything that was read again is applied, and nothing disturbed the reading.
  */
-import { ApplicationFailure, CancellationScope, isCancellation, proxyActivities, setCurrentDetails, setHandler, defineQuery, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, defineQuery, workflowInfo } from '@temporalio/workflow';
 import { rebuildProgressQuery, type NotedEnd, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from './contract.ts';
 
 const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
@@ -77,13 +77,13 @@ async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
   await act.finishRebuild(round, progress.mode);
 }
 
-/** Reads, waits until it is applied, and does both again when the tables were truncated or begun anew meanwhile. */
+/** Reads, waits until it is applied, and does both again when the tables were truncated, altered or begun anew meanwhile. */
 async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round>): Promise<Round> {
   for (progress.round = 1; progress.round <= roundsMax; progress.round += 1) {
     const round = await read(`rebuild-${workflowInfo().runId}-${progress.round}`);
     await applyUpTo(progress, await act.noteEnds(progress.tables));
     if (await act.isUndisturbed(round)) return round;
-    progress.note = 'truncated or begun anew while it was read: reading it again';
+    progress.note = 'truncated, altered or begun anew while it was read: reading it again';
   }
   throw ApplicationFailure.nonRetryable(`disturbed ${roundsMax} times while it was read`, 'rebuild_disturbed');
 }
@@ -95,9 +95,13 @@ async function followScan(progress: RebuildProgress, round: Round, initial: bool
     scan = await lookAtScan(progress.tables, scan, initial);
     progress.rowsRead = sum(scan.rowsRead);
     progress.rowsTotal = sum(scan.rowsTotal);
-    if (scan.failed) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
+    if (scan.failed && !(await isDisturbed(round))) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
+    if (scan.failed) return;
   }
 }
+
+/** Debezium gives up a table whose columns change while it reads: then it is the reading that is repeated. */
+const isDisturbed = async (round: Round): Promise<boolean> => patched('disturbed-scan') && !(await act.isUndisturbed(round));
 
 async function applyUpTo(progress: RebuildProgress, ends: NotedEnd[], phase: 'applying' | 'draining' = 'applying'): Promise<void> {
   enter(progress, phase);

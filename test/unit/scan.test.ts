@@ -1,7 +1,7 @@
 /** Goal: a table counts as read when Debezium has read it for us, not when the rest of an earlier scan is done. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeDrift } from '../../src/activities/columns.ts';
+import { describeDrift } from '../../src/replica/columns.ts';
 import { foldNotification } from '../../src/activities/scan.ts';
 import type { Scan } from '../../src/workflows/contract.ts';
 
@@ -51,4 +51,5 @@ test('a first snapshot is done as a whole, and one that starts again counts from
 test('drift is told column by column', () => {
   const before = JSON.stringify({ id: 'integer', phone: 'text', old: 'text' });
   assert.equal(describeDrift(before, JSON.stringify({ id: 'integer', phone: 'bigint', colour: 'text' })), 'column colour added, column old dropped, column phone is now bigint');
+  assert.equal(describeDrift(JSON.stringify({ id: 'integer', _ddl: 'a' }), JSON.stringify({ id: 'integer', _ddl: 'b' })), 'columns were altered and are what they were');
 });

@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeTableEvent, type TableEvent } from '../../src/domain/change-event.ts';
-import { asInSource, type SourceColumn } from '../../src/domain/source-columns.ts';
+import { asInSource, decodeByVersions, doesFit, onlyCounted, whyUncountable, type SourceColumns } from '../../src/domain/source-columns.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
+import { tables } from '../../src/domain/tables/registry.ts';
+import type { Table } from '../../src/domain/tables/table.ts';
 import type { Row } from '../../src/domain/columns.ts';
 import { aChange, anOrder, imageOf } from '../builders.ts';
 
-const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
-const columns = (changes: Record<string, string | null> = {}): SourceColumn[] =>
-  Object.entries({ ...Object.fromEntries(Object.entries(orders.columns).map(([name, type]) => [name, sqlTypes[type]])), ...changes }).flatMap(([name, type]) => (type === null ? [] : [{ name, type }]));
+const sqlTypes = { integer: 'integer', text: 'text', money: 'numeric(10,2)', timestamp: 'timestamp without time zone', any: 'jsonb' } as const;
+const columns = (changes: Record<string, string | null> = {}): SourceColumns =>
+  Object.fromEntries(
+    Object.entries({ ...Object.fromEntries(Object.entries(orders.columns).map(([name, type]) => [name, sqlTypes[type]])), ...changes }).flatMap(([name, type]) => (type === null ? [] : [[name, type]])),
+  );
 
 function decode(changes: Record<string, string | null>, row: Row): TableEvent {
   const { id, ...rest } = row;
@@ -53,4 +57,49 @@ test('a counted column that is gone or has another type rejects the row by name'
 test('an image with a column the source did not have when asked is told, and passes', () => {
   const event = decode({}, anOrder({ extra: 1 }));
   assert.equal(event.kind === 'change' && event.foreign, true);
+});
+
+test('an image is read by the newest version it fits, by name and by type', () => {
+  const [now, before, once] = [{ note: 'bigint' }, { note: 'timestamp(3) without time zone' }, { remark: 'character varying(40)' }].map((changes) => asInSource(orders, columns(changes as Record<string, string>))) as [Table, Table, Table];
+  const read = (row: Row): TableEvent => decodeByVersions([now, before, once], aChange({ after: row }), false);
+  for (const [row, found] of [
+    [anOrder({ note: 5 }), 5],
+    [anOrder({ note: null }), null],
+    [anOrder({ note: '+292278994-08-17T07:12:55.807Z' }), 'infinity'],
+    [anOrder({ remark: 'x' }), undefined],
+  ] as const) {
+    const event = read(row);
+    assert.ok(event.kind === 'change' && doesFit(event), JSON.stringify(row));
+    assert.equal(event.image?.['note'], found);
+  }
+});
+
+test('an image that fits no version is told by the newest', () => {
+  const event = decodeByVersions([asInSource(orders, columns({ note: 'bigint' })), asInSource(orders, columns({ note: 'numeric' }))], aChange({ after: anOrder({ note: {} }) }), false);
+  assert.equal(event.kind === 'rejected' && event.detail, 'column note is not an integer');
+  assert.equal(doesFit(event), false);
+});
+
+test('the counted columns of a table are those its contributions read', () => {
+  assert.deepEqual(tables.map((table) => Object.keys(onlyCounted(table).columns)), [['state'], ['category'], ['customer_id', 'order_date', 'total_amount', 'status'], ['product_id', 'quantity', 'unit_price']]);
+});
+
+test('as long as its counted columns are there, an image of any others is taken as it was sent', () => {
+  const { shipping_address: _, ...rest } = anOrder({ created_at: 7, elsewhere: 'x' });
+  const event = decodeTableEvent(onlyCounted(orders), aChange({ after: rest }));
+  assert.ok(event.kind === 'change');
+  assert.deepEqual(event.image, rest);
+  assert.equal(decodeTableEvent(onlyCounted(orders), aChange({ after: anOrder({ total_amount: 5 }) })).kind, 'rejected');
+});
+
+test('a table that cannot be counted is told by the column that is missing or something else', () => {
+  for (const [changes, why] of [
+    [{}, ''],
+    [{ status: 'character varying(20)', customer_id: 'bigint', total_amount: 'numeric', order_date: 'timestamp with time zone' }, ''],
+    [{ shipping_address: null, created_at: 'jsonb' }, ''],
+    [{ total_amount: null }, 'column total_amount is missing'],
+    [{ total_amount: 'double precision' }, 'column total_amount is not a finite decimal'],
+    [{ order_date: 'date' }, 'column order_date is not a timestamp'],
+    [{ _c: 'text' }, "column _c begins with _, which is the engine's"],
+  ] as [Record<string, string | null>, string][]) assert.equal(whyUncountable(asInSource(orders, columns(changes))), why, JSON.stringify(changes));
 });

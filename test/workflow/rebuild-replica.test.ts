@@ -110,3 +110,10 @@ test('a snapshot that Debezium cannot finish fails, names the way out and remove
   assert.match(calls.at(-1)!, /^abandon the rebuild failed \(Debezium could not read orders.*run sluice resync orders$/);
   assert.ok(!calls.some((call) => call.startsWith('sweep')));
 });
+
+test('a snapshot that Debezium gave up because columns changed meanwhile is read again', async () => {
+  scans = [{ failed: 'Debezium could not read orders (SQL_EXCEPTION)' }];
+  disturbances = 2; // asked about the failure, and about the round
+  await (await start({})).result();
+  assert.deepEqual(calls, ['announce', 'begin', 'signal 1', 'begin', 'signal 2', 'sweep below 2', 'finish snapshot']);
+});

@@ -3,7 +3,7 @@
  * Invariant: what is not in the script has no effect, except dead letters, which are stored before it.
  */
 import type { RedisStore } from '../../adapters/redis.ts';
-import { decodeHeartbeat, decodeTableEvent, type Rejected, type SourceRecord, type TableEvent, type Truncate } from '../../domain/change-event.ts';
+import { decodeHeartbeat, type Rejected, type SourceRecord, type TableEvent, type Truncate } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
 import { foldBatch, rowsTouched } from '../../domain/fold.ts';
 import { isVisible, parseHold, type Hold } from '../../domain/hold.ts';
@@ -22,13 +22,14 @@ import { changeTableState } from '../../replica/table-state.ts';
 import type { DeadLetterSink } from '../dead-letters.ts';
 import { fingerprint } from '../fingerprint.ts';
 import type { Applied, Claim, Processor } from '../processor.ts';
+import { decodeBatch, type Decoded } from './decode-batch.ts';
 import type { SourceSchema } from './source-schema.ts';
 
 export interface CdcOptions {
   redis: RedisStore;
   keys: Keys;
   tables: readonly Table[];
-  /** What the source has now; without it the tables are taken as they are. */
+  /** What the source has and had; without it the tables are taken as they are. */
   schema?: SourceSchema;
   topicPrefix: string;
   changesMax: number;
@@ -37,16 +38,11 @@ export interface CdcOptions {
   failpoint: Failpoint;
 }
 
-interface Decoded<E> {
-  record: SourceRecord;
-  event: E;
-  /** Transaction of the change; null when it is not known. */
-  txId: number | null;
-}
-
 interface Work {
   claim: Claim;
   table: Table;
+  /** The columns that the events were read by. */
+  versions: readonly Table[];
   /** Dead letters that are stored already, `<offset> <generation>`: reading again does not store them twice. */
   told: Set<string>;
 }
@@ -61,6 +57,9 @@ interface Reading {
   /** Id → text of its parked mark, '' when there is none; only where a dead letter or a replay needs it. */
   marks: Map<string, string>;
 }
+
+/** `outdated`: the table is read again, and its columns are others than the events were read by. */
+type Outcome = Applied | { result: 'outdated' };
 
 export class CdcProcessor implements Processor {
   readonly topics: string[];
@@ -77,29 +76,30 @@ export class CdcProcessor implements Processor {
   async apply(claim: Claim, records: SourceRecord[]): Promise<Applied> {
     const table = this.#tableOf.get(claim.topic);
     if (!table) return this.#applyHeartbeats(claim, records);
-    for (const part of aroundTruncates(await this.#decode(table, records))) {
-      const applied = await this.#applyPart(claim, table, part);
-      if (applied.result !== 'applied') return applied;
+    for (let rest = records; ; rest = rest.filter(({ offset }) => claim.offset === null || offset >= claim.offset)) {
+      const outcome = await this.#applyRows(claim, table, rest);
+      if (outcome.result !== 'outdated') return outcome;
+    }
+  }
+
+  async #applyRows(claim: Claim, table: Table, records: SourceRecord[]): Promise<Outcome> {
+    const { schema, changesMax } = this.#options;
+    const { decoded, versions } = await decodeBatch(table, records, changesMax, schema);
+    for (const part of aroundTruncates(decoded)) {
+      const outcome = await this.#applyPart({ claim, table, versions, told: new Set() }, part);
+      if (outcome.result !== 'applied') return outcome;
     }
     return { result: 'applied' };
   }
 
-  /** An image that does not fit is decoded again when the source's columns turn out to be others than were known. */
-  async #decode(table: Table, records: SourceRecord[]): Promise<Decoded<TableEvent>[]> {
-    const { schema, changesMax } = this.#options;
-    const decoded = decodeAll(schema?.current(table.name) ?? table, records, changesMax);
-    const doesFit = ({ event }: Decoded<TableEvent>): boolean => !(event.kind === 'change' ? event.foreign : event.kind === 'rejected' && event.reason === 'bad_column');
-    if (!schema || decoded.every(doesFit) || !(await schema.refresh(table.name))) return decoded;
-    return decodeAll(schema.current(table.name) ?? table, records, changesMax);
-  }
-
-  async #applyPart(claim: Claim, table: Table, decoded: Decoded<TableEvent>[]): Promise<Applied> {
+  async #applyPart(work: Work, decoded: Decoded<TableEvent>[]): Promise<Outcome> {
+    const { claim, table } = work;
     const reading = await this.#read(table, decoded);
     const { hold } = reading;
     const visible = beforeHold(decoded, hold);
     const [first] = visible;
     if (first?.event.kind === 'truncate') await this.#truncate(claim, table, first.event);
-    const applied = first ? await this.#commit({ claim, table, told: new Set() }, visible, reading) : ({ result: 'applied' } as const);
+    const applied = first ? await this.#commit(work, visible, reading) : ({ result: 'applied' } as const);
     return applied.result === 'applied' && hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : applied;
   }
 
@@ -123,12 +123,13 @@ export class CdcProcessor implements Processor {
    * Stores the dead letters, then commits. Reads again as often as something it was computed from changes in between: a sweep
    * is going on, a new generation began, or a dead letter was discarded.
    */
-  async #commit(work: Work, decoded: Decoded<TableEvent>[], first: Reading): Promise<Applied> {
+  async #commit(work: Work, decoded: Decoded<TableEvent>[], first: Reading): Promise<Outcome> {
     const { claim, table } = work;
-    const { redis, keys, changesMax, failpoint } = this.#options;
+    const { redis, keys, schema, changesMax, failpoint } = this.#options;
     const stateKey = keys.tableState(table.name);
     for (let reading = first; ; reading = await this.#read(table, decoded)) {
       const { state, stateText, stored } = reading;
+      if (schema && (await schema.under(table.name, state.generation)) !== work.versions) return { result: 'outdated' };
       const filled = fillUnavailable(table, eventsOf(decoded), stored);
       const { events, marks } = settleParked({ table, events: filled, ...reading });
       await this.#tellLetters(work, decoded, events, state.generation);
@@ -177,7 +178,7 @@ export class CdcProcessor implements Processor {
   }
 
   /** A counter refused the batch: halve it until the one event that cannot be added stands alone, and dead-letter that. */
-  async #isolate(work: Work, decoded: Decoded<TableEvent>[], counter: string): Promise<Applied> {
+  async #isolate(work: Work, decoded: Decoded<TableEvent>[], counter: string): Promise<Outcome> {
     if (decoded.length === 1) {
       const { record, event } = decoded[0]!;
       if (event.kind !== 'change') throw overflown(counter);
@@ -190,7 +191,7 @@ export class CdcProcessor implements Processor {
     return first.result === 'applied' ? this.#readAndCommit(work, decoded.slice(middle)) : first;
   }
 
-  async #readAndCommit(work: Work, decoded: Decoded<TableEvent>[]): Promise<Applied> {
+  async #readAndCommit(work: Work, decoded: Decoded<TableEvent>[]): Promise<Outcome> {
     return this.#commit(work, decoded, await this.#read(work.table, decoded));
   }
 
@@ -240,13 +241,6 @@ function* aroundTruncates(decoded: Decoded<TableEvent>[]): Generator<Decoded<Tab
   }
   if (from < decoded.length) yield from === 0 ? decoded : decoded.slice(from);
 }
-
-/** Only the last changes are told, so only theirs are compared column by column. */
-const decodeAll = (table: Table, records: SourceRecord[], changesMax: number): Decoded<TableEvent>[] =>
-  records.map((record, i) => {
-    const event = decodeTableEvent(table, record, i >= records.length - changesMax);
-    return { record, event, txId: 'txId' in event ? event.txId : null };
-  });
 
 const eventsOf = (decoded: Decoded<TableEvent>[]): TableEvent[] => decoded.map(({ event }) => event);
 

@@ -1,42 +1,75 @@
 /**
- * The replicated tables as the source has them now. Asked again when an image does not fit what is known, at most once a
- * second, so that a flood of malformed records does not become a flood of queries.
+ * The replicated tables in the versions of their columns that the source has and had, the newest first.
+ * Invariant: an image that fits none of them is judged only after the source was asked when the image was already there, and
+ * what a re-reading brings is decoded by columns that were asked after it began.
  */
-import type { Database } from '../../adapters/postgres.ts';
-import { asInSource, type SourceColumn } from '../../domain/source-columns.ts';
+import type { Queryable } from '../../adapters/postgres.ts';
+import type { RedisStore } from '../../adapters/redis.ts';
+import type { Keys } from '../../domain/keys.ts';
+import { asInSource } from '../../domain/source-columns.ts';
 import type { Table } from '../../domain/tables/table.ts';
+import { parseColumns, readColumns } from '../../replica/columns.ts';
+import { readTableState } from '../../replica/table-state.ts';
+import { freshRuns } from './fresh-runs.ts';
 
 export interface SourceSchema {
-  /** The table with the columns the source had when last asked. */
-  current: (name: string) => Table | undefined;
-  /** Asks the source; true when a column of this table is not what it was. */
-  refresh: (name: string) => Promise<boolean>;
+  /** The known versions, the newest first; the same array for as long as nothing new is known. */
+  versions: (table: string) => readonly Table[];
+  /** The versions after an ask that began after this call, or that have changed since `known`. */
+  refresh: (table: string, known: readonly Table[]) => Promise<readonly Table[]>;
+  /** The versions after an ask that began when the table had this generation. */
+  under: (table: string, generation: number) => Promise<readonly Table[]>;
 }
 
-const askEveryMs = 1000;
+export interface SourceSchemaDeps {
+  /** The source, reading only. */
+  db: Queryable;
+  redis: RedisStore;
+  keys: Keys;
+  tables: readonly Table[];
+}
+
+/** So that a flood of malformed records does not become a flood of queries. */
+const askEveryMs = 200;
+/** A topic's lag does not hold images of more changes than that. */
+const versionsMax = 8;
 
 /** Resolves when the source has answered once. */
-export async function readSourceSchema(db: Database, tables: readonly Table[], nowMs: () => number = () => performance.now()): Promise<SourceSchema> {
-  const current = new Map<string, Table>();
-  let askedMs = -Infinity;
-  const ask = async (): Promise<Set<string>> => {
-    askedMs = nowMs();
-    const columns = await db.query<SourceColumn & { table: string }>(
-      `SELECT table_name AS table, column_name AS name, data_type AS type FROM information_schema.columns
-       WHERE table_schema = 'public' AND table_name = ANY($1) ORDER BY ordinal_position`,
-      [tables.map(({ name }) => name)],
-    );
-    const changed = new Set<string>();
+export async function readSourceSchema({ db, redis, keys, tables }: SourceSchemaDeps): Promise<SourceSchema> {
+  const names = tables.map(({ name }) => name);
+  const versions = new Map<string, readonly Table[]>(tables.map((table) => [table.name, []]));
+  const learn = (texts: Record<string, string>): void => {
     for (const table of tables) {
-      const found = asInSource(table, columns.filter((column) => column.table === table.name));
-      if (JSON.stringify(found.columns) !== JSON.stringify(current.get(table.name)?.columns)) changed.add(table.name);
-      current.set(table.name, found);
+      const text = texts[table.name];
+      if (text !== undefined) versions.set(table.name, withNewest(versions.get(table.name)!, asInSource(table, parseColumns(text))));
     }
-    return changed;
   };
+  const generations = new Map<string, number>();
+  for (const name of names) generations.set(name, (await readTableState(redis, keys, name)).generation);
+  learn(await redis.hash(keys.columns));
+  const ask = freshRuns(askEveryMs, async () => learn(await readColumns(db, names)));
   await ask();
+  for (const table of tables) if (versions.get(table.name)!.length === 0) versions.set(table.name, [table]);
+
+  const of = (name: string): readonly Table[] => versions.get(name)!;
   return {
-    current: (name) => current.get(name),
-    refresh: async (name) => nowMs() - askedMs >= askEveryMs && (await ask()).has(name),
+    versions: of,
+    refresh: async (name, known) => {
+      if (of(name) === known) await ask();
+      return of(name);
+    },
+    under: async (name, generation) => {
+      if (generations.get(name) !== generation) await ask();
+      generations.set(name, generation);
+      return of(name);
+    },
   };
 }
+
+/** The same array when the newest is the newest already. */
+function withNewest(known: readonly Table[], newest: Table): readonly Table[] {
+  const isNewest = (table: Table): boolean => columnsText(table) === columnsText(newest);
+  return known[0] && isNewest(known[0]) ? known : [newest, ...known.filter((table) => !isNewest(table))].slice(0, versionsMax);
+}
+
+const columnsText = ({ columns }: Table): string => JSON.stringify(columns);
