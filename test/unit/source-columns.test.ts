@@ -70,7 +70,7 @@ test('an image is read by the newest version it fits, by name and by type', () =
   ] as const) {
     const event = read(row);
     assert.ok(event.kind === 'change' && doesFit(event), JSON.stringify(row));
-    assert.equal(event.image?.['note'], found);
+    assert.equal(imageOf(event)?.['note'], found);
   }
 });
 

@@ -19,7 +19,7 @@ import { decodeReply, encodeCommit, expectFence, moveFence, type Advance, type C
 import type { ReplicaStatus } from '../../replica/status.ts';
 import { sweepTable } from '../../replica/sweep.ts';
 import { changeTableState } from '../../replica/table-state.ts';
-import type { DeadLetterSink } from '../dead-letters.ts';
+import type { DeadLetterSink, RejectedRecord } from '../dead-letters.ts';
 import { fingerprint } from '../fingerprint.ts';
 import type { Applied, Claim, Processor } from '../processor.ts';
 import { decodeBatch, type Decoded } from './decode-batch.ts';
@@ -147,11 +147,11 @@ export class CdcProcessor implements Processor {
 
   /** `events`: what became of the decoded records, one for each. */
   async #tellLetters({ claim, table, told }: Work, decoded: Decoded<TableEvent>[], events: TableEvent[], generation: number): Promise<void> {
-    const letters = events.flatMap((event, i) => {
+    const letters: RejectedRecord[] = [];
+    for (const [i, event] of events.entries()) {
       const { record } = decoded[i]!;
-      const isNew = event.kind === 'rejected' && !told.has(`${record.offset} ${generation}`);
-      return isNew ? [{ record, rejected: event, generation }] : [];
-    });
+      if (event.kind === 'rejected' && !told.has(`${record.offset} ${generation}`)) letters.push({ record, rejected: event, generation });
+    }
     if (letters.length === 0) return;
     const missing = letters.find(({ rejected }) => rejected.reason === 'unavailable_value');
     if (missing) await this.#options.status.set(table.name, 'rebuilding', 'cut', missing.rejected.detail);
