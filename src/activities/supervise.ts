@@ -22,9 +22,13 @@ export interface SuperviseDeps {
   connect: ConnectClient;
   /** The source, reading only. */
   db: Queryable;
+  /** The source as the connector's role, which may end its own sessions. */
+  source: Queryable;
   tables: string[];
   /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
   topics: string[];
+  /** Makes the topics that are gone, as a start does. */
+  makeMissingTopics: () => Promise<unknown>;
   /** Name of the connector and of its slot. */
   connector: string;
   /** Nothing of it for this long, while the servers answer, is silence. */
@@ -45,7 +49,7 @@ interface Watch {
 }
 
 export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivities {
-  const { redis, keys, connect, tables, connector } = deps;
+  const { redis, keys, connect, source, tables, connector, makeMissingTopics } = deps;
   const status = createReplicaStatus(redis, keys);
   const tellAll = async (scope: string, why: string): Promise<void> => {
     for (const table of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
@@ -58,6 +62,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
       for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
         Context.current().heartbeat();
+        await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
         const conditions = await status.conditions();
         const running = await answer(() => connect.connectorStatus(connector));
         const finding =
@@ -69,6 +74,8 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       return { kind: 'quiet' };
     },
     restartConnector: async (onlyFailed) => {
+      // A silent one may hang on a connection that only the other side has lost: until PostgreSQL gives it up, the slot is taken.
+      if (!onlyFailed) await source.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [connector]);
       await connect.restart(connector, onlyFailed);
     },
     reportConnector: (why) => tellAll(scopes.connector, why),

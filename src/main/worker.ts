@@ -15,6 +15,7 @@ import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from '../stack/connect.ts';
+import { topicSpecs } from '../stack/kafka.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
@@ -71,14 +72,14 @@ function createActivities(settings: Settings): { activities: object; close: () =
   const shared = { redis, keys, admin, db, topicPrefix, connect: connectClientOf(settings), connector: connectorName };
   const tableNames = tables.map((table) => table.name);
   const topics = [...tableNames.map((table) => tableTopic(topicPrefix, table)), heartbeatTopic(topicPrefix), notificationTopic(topicPrefix)];
-  const silentMs = Math.max(30_000, 6 * settings.HEARTBEAT_INTERVAL_MS);
+  const silentMs = Math.max(settings.CONNECTOR_SILENT_MS, 6 * settings.HEARTBEAT_INTERVAL_MS);
   return {
     activities: {
       ...createHeartbeatActivities({ db, redis, keys, patienceMs: 20_000 }),
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, tables: tableNames, topics, silentMs })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables: tableNames, topics, makeMissingTopics: () => admin.makeMissing(topicSpecs(settings)), silentMs })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close()]),
   };
