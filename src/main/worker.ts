@@ -69,6 +69,7 @@ function createActivities(settings: Settings): { activities: object; close: () =
   const source = connectPostgres({ ...access.replication(settings), name, max: 1 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
   const admin = createKafkaAdmin(kafka);
+  const topicMaker = createKafkaAdmin(kafka); // kafkajs makes nothing while a topic is missing of which it was ever asked: this one asks of none
   const shared = { redis, keys, admin, db, topicPrefix, connect: connectClientOf(settings), connector: connectorName };
   const tableNames = tables.map((table) => table.name);
   const topics = [...tableNames.map((table) => tableTopic(topicPrefix, table)), heartbeatTopic(topicPrefix), notificationTopic(topicPrefix)];
@@ -79,8 +80,8 @@ function createActivities(settings: Settings): { activities: object; close: () =
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, source, tables: tableNames, topics, makeMissingTopics: () => admin.makeMissing(topicSpecs(settings)), silentMs })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables: tableNames, topics, makeMissingTopics: () => topicMaker.makeMissing(topicSpecs(settings)), silentMs })),
     },
-    close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close()]),
+    close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
 }
