@@ -75,7 +75,8 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
     },
     restartConnector: async (onlyFailed) => {
       // A silent one may hang on a connection that only the other side has lost: until PostgreSQL gives it up, the slot is taken.
-      if (!onlyFailed) await source.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [connector]);
+      const ownSession = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = $1 AND usename = current_user';
+      if (!onlyFailed) await source.query(ownSession, [connector]);
       await connect.restart(connector, onlyFailed);
     },
     reportConnector: (why) => tellAll(scopes.connector, why),
