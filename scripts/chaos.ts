@@ -4,7 +4,8 @@
  * Invariant: a test that passes without having shown that its fault landed counts as failed.
  * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
  */
-import { readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
@@ -88,11 +89,19 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
     process.env['SLUICE_TEST_STACK'] = JSON.stringify({ dir: stack.dir, env: stack.env });
     process.env['SLUICE_CHAOS_SEED'] = String(seed);
     await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
+    if (result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
   } finally {
     await stack.stop();
   }
   result.seconds = Math.round((performance.now() - startedMs) / 1000);
   return result;
+}
+
+/** The stack's folder goes with the stack. */
+function keepLogs(dataDir: string): string {
+  const kept = mkdtempSync(join(tmpdir(), 'sluice-chaos-logs-'));
+  cpSync(join(dataDir, 'logs'), kept, { recursive: true });
+  return kept;
 }
 
 /** Notes and prints what was hit and how each test ended. */

@@ -58,7 +58,7 @@ export async function assertRecovered(stack: TestStack): Promise<void> {
 }
 
 interface Absence {
-  server: Server;
+  server: Server | 'temporal';
   way: Way;
   awayMs: number;
   /** While it is away; the server's state can be looked at, and its files changed when it does not run. */

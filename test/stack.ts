@@ -65,6 +65,7 @@ export async function freshEnvironment(extra: Record<string, string> = {}): Prom
     MOCK_DATA_INTERVAL_SECONDS: '0.2',
     HEARTBEAT_INTERVAL_MS: '1000',
     HEARTBEAT_CHECK_SECONDS: '10',
+    CONNECTOR_SILENT_MS: '20000',
     ...extra,
   };
   for (const name of portSettings) env[name] ??= String(await findFreePort());

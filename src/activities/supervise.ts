@@ -24,9 +24,13 @@ export interface SuperviseDeps {
   connect: ConnectClient;
   /** The source, reading only. */
   db: Queryable;
+  /** The source as the connector's role, which may end its own sessions. */
+  source: Queryable;
   tables: readonly Table[];
   /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
   topics: string[];
+  /** Makes the topics that are gone, as a start does. */
+  makeMissingTopics: () => Promise<unknown>;
   /** Name of the connector and of its slot. */
   connector: string;
   /** Nothing of it for this long, while the servers answer, is silence. */
@@ -47,7 +51,7 @@ interface Watch {
 }
 
 export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivities {
-  const { redis, keys, connect, tables, connector } = deps;
+  const { redis, keys, connect, source, tables, connector, makeMissingTopics } = deps;
   const status = createReplicaStatus(redis, keys);
   const tellAll = async (scope: string, why: string): Promise<void> => {
     for (const { name: table } of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
@@ -60,6 +64,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
       for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
         Context.current().heartbeat();
+        await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
         const conditions = await status.conditions();
         const running = await answer(() => connect.connectorStatus(connector));
         const finding =
@@ -71,6 +76,9 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       return { kind: 'quiet' };
     },
     restartConnector: async (onlyFailed) => {
+      // A silent one may hang on a connection that only the other side has lost: until PostgreSQL gives it up, the slot is taken.
+      const ownSession = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = $1 AND usename = current_user';
+      if (!onlyFailed) await source.query(ownSession, [connector]);
       await connect.restart(connector, onlyFailed);
     },
     reportConnector: (why) => tellAll(scopes.connector, why),

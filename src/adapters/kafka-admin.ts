@@ -34,6 +34,21 @@ export function createKafkaAdmin(options: KafkaOptions) {
     }
   };
 
+  const makeMissing = async (specs: TopicSpec[]): Promise<void> => {
+    const existing = new Set(await admin.listTopics());
+    const missing = specs.filter(({ topic }) => !existing.has(topic));
+    if (missing.length === 0) return;
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map(({ topic, partitions, config = {} }) => ({
+        topic,
+        numPartitions: partitions,
+        replicationFactor: 1,
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+      })),
+    });
+  };
+
   return {
     /** Resolves when the broker answers a metadata request. */
     waitReady: () => run(async () => void (await admin.describeCluster())),
@@ -41,20 +56,12 @@ export function createKafkaAdmin(options: KafkaOptions) {
     /** Creates what is missing and waits for leaders. A topic with another partition count is refused: keys would change partitions. */
     ensureTopics: (specs: TopicSpec[]) =>
       run(async () => {
-        const existing = new Set(await admin.listTopics());
-        const missing = specs.filter(({ topic }) => !existing.has(topic));
-        await admin.createTopics({
-          waitForLeaders: true,
-          topics: missing.map(({ topic, partitions, config = {} }) => ({
-            topic,
-            numPartitions: partitions,
-            replicationFactor: 1,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          })),
-        });
+        await makeMissing(specs);
         const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) });
         for (const spec of specs) requirePartitions(spec, topics.find(({ name }) => name === spec.topic)?.partitions.length ?? 0);
       }),
+    /** Creates what is missing; topics that are there stay as they are. */
+    makeMissing: (specs: TopicSpec[]) => run(() => makeMissing(specs)),
     /** Sets one setting of existing topics. Kafka replaces all of a topic's settings at once, so the others are sent along. */
     setTopicConfig: (topics: string[], name: string, value: string) =>
       run(async () => {

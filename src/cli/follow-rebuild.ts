@@ -63,26 +63,26 @@ async function follow(temporal: TemporalClient, id: string): Promise<{ status: s
   let shown = '';
   let shownMs = 0;
   for (; ; await delay(pollMs)) {
-    const state = await temporal.describeWorkflow(id);
-    const progress = await ask(temporal, id);
-    const text = progress ? describeProgress(progress) : 'waiting for the worker';
-    const isOver = state?.status !== 'RUNNING';
+    const state = await unlessAway(() => temporal.describeWorkflow(id));
+    const progress = state === undefined ? undefined : await unlessAway(() => temporal.queryWorkflow<RebuildProgress>(id, rebuildProgressQuery));
+    const text = progress ? describeProgress(progress) : `waiting for ${state === undefined ? 'Temporal' : 'the worker'}`;
+    const isOver = state !== undefined && state?.status !== 'RUNNING';
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${isOver ? '' : `${bar(progress)} ${text}`}`);
     else if (!isOver && text !== shown && (progress?.phase !== shown.split(' ')[0] || Date.now() - shownMs >= lineMs)) {
       tell(text);
       shown = text;
       shownMs = Date.now();
     }
-    if (isOver) return { status: state?.status ?? 'GONE', progress };
+    if (isOver) return { status: state?.status ?? 'GONE', progress: progress ?? null };
   }
 }
 
-/** Null while no worker answers: then it is not lost, it waits. */
-async function ask(temporal: TemporalClient, id: string): Promise<RebuildProgress | null> {
+/** Undefined while Temporal, or for a query its worker, does not answer: then the rebuild is not lost, it waits. */
+async function unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await temporal.queryWorkflow<RebuildProgress>(id, rebuildProgressQuery);
+    return await ask();
   } catch (error) {
-    if (error instanceof PipelineError && error.code === 'temporal_unavailable') return null;
+    if (error instanceof PipelineError && error.code === 'temporal_unavailable') return undefined;
     throw error;
   }
 }
@@ -103,7 +103,7 @@ export function describeProgress({ mode, phase, tables, round, rowsRead, rowsTot
   return parts.filter((part) => part !== '').join(' · ');
 }
 
-function bar(progress: RebuildProgress | null): string {
+function bar(progress: RebuildProgress | null | undefined): string {
   const share = progress && progress.rowsTotal > 0 ? Math.min(1, progress.rowsRead / progress.rowsTotal) : 0;
   const filled = Math.round(share * barWidth);
   return `[${'#'.repeat(filled)}${'-'.repeat(barWidth - filled)}]`;

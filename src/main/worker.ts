@@ -15,6 +15,7 @@ import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from '../stack/connect.ts';
+import { topicSpecs } from '../stack/kafka.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
@@ -68,18 +69,19 @@ function createActivities(settings: Settings): { activities: object; close: () =
   const source = connectPostgres({ ...access.replication(settings), name, max: 1 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
   const admin = createKafkaAdmin(kafka);
+  const topicMaker = createKafkaAdmin(kafka); // kafkajs makes nothing while a topic is missing of which it was ever asked: this one asks of none
   const shared = { redis, keys, admin, db, topicPrefix, connect: connectClientOf(settings), connector: connectorName };
   const tableNames = tables.map((table) => table.name);
   const topics = [...tableNames.map((table) => tableTopic(topicPrefix, table)), heartbeatTopic(topicPrefix), notificationTopic(topicPrefix)];
-  const silentMs = Math.max(30_000, 6 * settings.HEARTBEAT_INTERVAL_MS);
+  const silentMs = Math.max(settings.CONNECTOR_SILENT_MS, 6 * settings.HEARTBEAT_INTERVAL_MS);
   return {
     activities: {
       ...createHeartbeatActivities({ db, redis, keys, patienceMs: 20_000 }),
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, tables, topics, silentMs })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, makeMissingTopics: () => topicMaker.makeMissing(topicSpecs(settings)), silentMs })),
     },
-    close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close()]),
+    close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, type Settings } from '../config.ts';
-import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import { createKafkaAdmin, type TopicSpec } from '../adapters/kafka-admin.ts';
 import { deadLetterTopic, groups, heartbeatTopic, notificationTopic, signalTopic, tableTopic } from '../domain/topics.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { eventSizes } from './event-size.ts';
@@ -55,24 +55,29 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
   };
 }
 
+/** Every topic of the pipeline, as it is made. */
+export function topicSpecs(settings: Settings): TopicSpec[] {
+  const { messageBytesMax } = eventSizes(settings);
+  const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), [messageSize]: String(messageBytesMax) });
+  const config = kept(settings.TOPIC_RETENTION_HOURS * 3_600_000);
+  const prefix = settings.TOPIC_PREFIX;
+  return [
+    ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
+    ...[heartbeatTopic(prefix), signalTopic(prefix), notificationTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
+    { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
+  ];
+}
+
 /**
  * Creates every topic before anyone reads or writes: kafkajs fails on a missing one, Connect would choose one partition.
  * The size of an event may change with any start, so topics that are there take it over.
  */
 export async function ensureTopics(settings: Settings): Promise<void> {
-  const { messageBytesMax } = eventSizes(settings);
-  const kept = (retentionMs: number) => ({ 'retention.ms': String(retentionMs), [messageSize]: String(messageBytesMax) });
-  const config = kept(settings.TOPIC_RETENTION_HOURS * 3_600_000);
-  const prefix = settings.TOPIC_PREFIX;
-  const specs = [
-    ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
-    ...[heartbeatTopic(prefix), signalTopic(prefix), notificationTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
-    { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
-  ];
+  const specs = topicSpecs(settings);
   const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-topics' });
   try {
     await admin.ensureTopics(specs);
-    await admin.setTopicConfig(specs.map(({ topic }) => topic), messageSize, String(messageBytesMax));
+    await admin.setTopicConfig(specs.map(({ topic }) => topic), messageSize, String(eventSizes(settings).messageBytesMax));
   } finally {
     await admin.close();
   }

@@ -110,6 +110,18 @@ test('a worker that is killed in the middle of a resync costs nothing but time',
   await assertVerified(stack);
 });
 
+test('signals of earlier snapshots do not pile up in the source', async () => {
+  const signals = async (): Promise<number> => Number((await stack.db.query<{ n: string }>('SELECT count(*)::text AS n FROM cdc.signal'))[0]!.n);
+  await fillItems(15_000);
+  ended(await stack.sluice('resync', 'order_items', '--json'));
+  const ofOne = await signals();
+  assert.ok(ofOne > 6, `Debezium writes per chunk: ${ofOne}`);
+  for (let more = 0; more < 2; more += 1) {
+    ended(await stack.sluice('resync', 'customers', '--json'));
+    assert.ok((await signals()) < ofOne, 'those of the larger table are gone');
+  }
+});
+
 test('a cancelled resync stops Debezium, leaves no condition, and the next one works', async () => {
   await fillItems(25_000);
   const cancelled = await whileFrozen('connect', async () => {
