@@ -1,6 +1,8 @@
 /** Builders of what Debezium sends: one line per event in a test. */
 import type { SourceRecord, TableEvent } from '../src/domain/change-event.ts';
 import type { Row } from '../src/domain/columns.ts';
+import { rowName } from '../src/domain/keys.ts';
+import type { Table } from '../src/domain/tables/table.ts';
 
 export interface ChangeSpec {
   table?: string;
@@ -106,6 +108,13 @@ export function aChange(spec: ChangeSpec = {}): SourceRecord {
   };
   // Nanoseconds pass 2^53: written as text.
   return aRecord({ offset, key: `{"id":${String(id)}}`, value: JSON.stringify(value).replaceAll('"ts_ns":"@"', `"ts_ns":${commitMs}020456`) });
+}
+
+/** Row names a batch needs before it can be folded, each once. */
+export function rowsTouched(table: Table, events: TableEvent[]): string[] {
+  const touched = new Set<string>();
+  for (const event of events) if ((event.kind === 'change' || event.kind === 'rejected') && event.id !== null) touched.add(rowName(table.entity, event.id));
+  return [...touched];
 }
 
 /** The row a decoded change brings; null when it brings none. */

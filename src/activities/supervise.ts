@@ -121,7 +121,7 @@ const lsnOf = (offsets: SourceOffset[]): bigint =>
 
 /** Liveness by what the connector writes: its own word may be RUNNING for ever. */
 async function findConnector(
-  { admin, db, topics, silentMs }: SuperviseDeps,
+  { admin, db, source, topics, connector, silentMs }: SuperviseDeps,
   watch: Watch,
   running: ConnectorStatus | null,
   { failures, isQuiet }: { failures: number; isQuiet: boolean },
@@ -138,7 +138,24 @@ async function findConnector(
   watch.written = written ?? -1n;
   if (failures > 0 && hasMoved && watch.runningSinceMs !== null && nowMs - watch.runningSinceMs >= recoveredMs) return { kind: 'recovered' };
   const stillMs = watch.stillSinceMs === null ? 0 : nowMs - watch.stillSinceMs;
-  return stillMs < silentMs ? null : { kind: 'silent', why: `nothing of the connector has reached Kafka for ${Math.round(stillMs / 1000)} s although it says RUNNING` };
+  if (stillMs < silentMs) return null;
+  if (await isDecoding(source, connector)) {
+    watch.stillSinceMs = nowMs;
+    return null;
+  }
+  return { kind: 'silent', why: `nothing of the connector has reached Kafka for ${Math.round(stillMs / 1000)} s although it says RUNNING` };
+}
+
+/** PostgreSQL is at work for the slot and waits for nobody: a transaction that is long to decode; a restart would begin it again. */
+async function isDecoding(source: Queryable, connector: string): Promise<boolean> {
+  const working = await answer(() =>
+    source.query(
+      `SELECT 1 FROM pg_stat_activity JOIN pg_replication_slots ON pid = active_pid
+       WHERE slot_name = $1 AND coalesce(wait_event_type, '') NOT IN ('Client', 'Activity')`,
+      [connector],
+    ),
+  );
+  return working !== null && working.length > 0;
 }
 
 /** Class of the deepest cause: the messages may quote rows. */

@@ -8,6 +8,7 @@ import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import { decideStart } from '../domain/start-position.ts';
+import { isNewerSpec } from '../domain/tables/spec.ts';
 import { partitionName, type PartitionRef } from '../domain/topics.ts';
 import { decodeReply, encodeCommit, expectFence, type Commit, type Fence } from '../replica/commit.ts';
 import type { ReplicaStatus } from '../replica/status.ts';
@@ -34,12 +35,15 @@ export interface ClaimContext {
   spec: string;
   identity: PipelineIdentity;
   status: ReplicaStatus;
+  /** Tables whose rows were computed by the rules. */
+  tables: readonly string[];
   /** Table whose changes a topic carries; null when losing some of its records loses nothing (heartbeats). */
   tableOf: (topic: string) => string | null;
 }
 
 /** Claims the key prefix for this pipeline. Throws PipelineError `identity_mismatch` or `spec_changed` when it is another's. */
-async function claimPipeline({ redis, keys, identity, spec }: ClaimContext): Promise<void> {
+async function claimPipeline(context: ClaimContext): Promise<void> {
+  const { redis, keys, identity, spec } = context;
   const mine = JSON.stringify(identity);
   const stored = await redis.claim(keys.identity, mine);
   if (stored !== mine) {
@@ -50,9 +54,19 @@ async function claimPipeline({ redis, keys, identity, spec }: ClaimContext): Pro
     );
   }
   const storedSpec = await redis.claimField(keys.pipeline, 'spec', spec);
-  if (storedSpec !== spec) {
-    throw new PipelineError('spec_changed', `The replica was computed by rules ${storedSpec}, this release has ${spec}: run the release that wrote it, or reset`);
+  if (storedSpec !== spec) await takeOver(context, storedSpec);
+}
+
+/**
+ * Newer rules take over from older ones: whatever they have computed is told and read again, and from the new name on the older
+ * release commits nothing. The conditions come first: who dies after them sets them once more.
+ */
+async function takeOver({ redis, keys, spec, status, tables }: ClaimContext, stored: string): Promise<void> {
+  if (!isNewerSpec(spec, stored)) {
+    throw new PipelineError('spec_changed', `The replica was computed by rules ${stored}, this release has ${spec}: run the release that wrote it or a newer one, or reset`);
   }
+  for (const table of tables) await status.set(table, 'rebuilding', 'cut', `it was computed by rules ${stored}: reading it again by ${spec}`);
+  await redis.setFields(keys.pipeline, { spec });
 }
 
 /**

@@ -63,13 +63,6 @@ export interface FoldInput {
 
 const countedAs: Record<string, string> = { c: 'created', u: 'updated', d: 'deleted' };
 
-/** Row names a batch needs before it can be folded, each once. */
-export function rowsTouched(table: Table, events: TableEvent[]): string[] {
-  const touched = new Set<string>();
-  for (const event of events) if ((event.kind === 'change' || event.kind === 'rejected') && event.id !== null) touched.add(rowName(table.entity, event.id));
-  return [...touched];
-}
-
 /** Folds a batch. Images from before the table's truncate mark are counted as events and change nothing. */
 export function foldBatch({ table, state, events, marks, stored, changesMax }: FoldInput): WritePlan {
   const plan: WritePlan = { ...emptyPlan(), marks };

@@ -28,6 +28,7 @@ const context = (changes: Partial<ClaimContext> = {}, low = 0n, high = 100n): Cl
   keys,
   spec: 'rules-1',
   status: createReplicaStatus(redis.store, keys),
+  tables: ['customers', 'orders'],
   tableOf: (topic) => topic.split('.').at(-1)!,
   identity: { system: '1', slot: 'sluice', cluster: 'k', prefix: 'shop' },
   ...changes,
@@ -79,11 +80,20 @@ test('a topic whose partition count changed is halted, whichever partition is cl
   assert.match('halt' in result ? result.halt : '', /has 2 partitions, the replica was made from 1/);
 });
 
-test('another pipeline on the same prefix, and other rules over the same rows, are refused', async () => {
+test('another pipeline on the same prefix, and older rules over the same rows, are refused', async () => {
   await claim(context());
   const refused = (code: string) => (error: unknown) => error instanceof PipelineError && error.code === code;
   await assert.rejects(claim(context({ identity: { system: '2', slot: 'sluice', cluster: 'k', prefix: 'shop' } })), refused('identity_mismatch'));
-  await assert.rejects(claim(context({ spec: 'rules-2' })), refused('spec_changed'));
+  for (const spec of ['rules-0', 'others-2', 'rules']) await assert.rejects(claim(context({ spec })), refused('spec_changed'), spec);
+});
+
+test('newer rules take over: every table is told to be read again before the older ones are shut out', async () => {
+  await claim(context());
+  await claim(context({ spec: 'rules-2' }));
+  assert.equal((await redis.store.hash(keys.pipeline))['spec'], 'rules-2');
+  const told = await createReplicaStatus(redis.store, keys).conditions();
+  assert.deepEqual(told.map(({ table, state, scope }) => [table, state, scope]).sort(), [['customers', 'rebuilding', 'cut'], ['orders', 'rebuilding', 'cut']]);
+  await assert.rejects(claim(context()), (error) => error instanceof PipelineError && error.code === 'spec_changed');
 });
 
 test('a table is told in its gravest condition, whoever set it', async () => {

@@ -4,7 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { names } from '../../src/domain/keys.ts';
+import { contributionSpec } from '../../src/domain/tables/registry.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
+import { decodeReply, encodeCommit } from '../../src/replica/commit.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
 import { readTableState } from '../../src/replica/table-state.ts';
 import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
 
@@ -38,6 +42,34 @@ test('another record before the fence: the table is read again, without a comman
   assert.ok((await generation()) > before);
   await until('the table runs again', async () => (await stack.redis.hash(stack.keys.status))['orders'] === 'running', 180_000);
   await assertVerified(stack);
+});
+
+test('a replica that an older release has computed is read again by the rules of this one, and ends equal', async () => {
+  const { pid } = (await stack.status()).processes.find(({ name }) => name === 'cdc-consumer')!;
+  process.kill(pid, 'SIGSTOP');
+  const [row] = await stack.db.query<{ id: number }>('SELECT id FROM orders ORDER BY id LIMIT 1');
+  const key = stack.keys.row('order', String(row!.id));
+  const [text] = await stack.redis.strings([key]);
+  const stored = JSON.parse(text!) as { _c: [hash: string, field: string, amount: number][] };
+  const older: typeof stored._c = [[names.revenue, 'cents:older', 777]];
+  const counters = new Map<string, Map<string, number>>();
+  for (const [hash, field, amount] of [...stored._c.map(([hash, field, amount]) => [hash, field, -amount] as const), ...older]) {
+    counters.set(hash, (counters.get(hash) ?? new Map<string, number>()).set(field, amount));
+  }
+  const writes = { rows: new Map(), deletes: new Set<string>(), unparked: new Map(), marks: new Map(), counters, members: new Map(), changes: [], eventCount: 0, lastLsn: null, lastCommitMs: null };
+  const commit = encodeCommit(stack.keys, {
+    expect: { fields: [[stack.keys.pipeline, 'spec', contributionSpec]], strings: [[key, text!]] },
+    plan: { table: 'orders', changesMax: 0, writes },
+    strings: [[key, JSON.stringify({ ...stored, _c: older })]],
+    fields: [[stack.keys.pipeline, 'spec', 'cdc-0']],
+  });
+  assert.deepEqual(decodeReply(await stack.redis.commit(commit.keys, commit.args)), { result: 'applied' });
+  process.kill(pid, 'SIGCONT');
+  const why = await until('the table is told', async () => (await stack.redis.hash(stack.keys.status))['orders:why']);
+  assert.match(why, /rules cdc-0|reading|read again/);
+  await until('all tables run again', async () => (await createReplicaStatus(stack.redis, stack.keys).conditions()).length === 0, 180_000, 200);
+  await assertVerified(stack);
+  assert.equal(Number((await stack.redis.hash(stack.keys.of(names.revenue)))['cents:older'] ?? 0), 0);
 });
 
 test('another number of partitions halts the table, and status is unhealthy with the reason', async () => {

@@ -12,13 +12,13 @@ import fc from 'fast-check';
 import { add, type Amount } from '../../src/domain/amount.ts';
 import { decodeTableEvent, type SourceRecord } from '../../src/domain/change-event.ts';
 import { formatDeadLetter, type Letter, type Resolution } from '../../src/domain/dead-letter.ts';
-import { foldBatch, rowsTouched, type WritePlan } from '../../src/domain/fold.ts';
+import { foldBatch, type WritePlan } from '../../src/domain/fold.ts';
 import { afterDiscard, formatMark, idsParked, parseMark, settleParked } from '../../src/domain/parked.ts';
 import { formatReplay } from '../../src/domain/replay.ts';
 import { parseStoredRow } from '../../src/domain/stored-row.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import { Ledger, type DeadLetter } from '../../src/dlq/ledger.ts';
-import { aChange, aRecord, anOrder, aTombstone } from '../builders.ts';
+import { aChange, aRecord, anOrder, aTombstone, rowsTouched } from '../builders.ts';
 
 const ref = { topic: 'shop.public.orders', partition: 0 };
 

@@ -8,9 +8,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { add, type Amount } from '../../src/domain/amount.ts';
 import { decodeTableEvent, type SourceRecord } from '../../src/domain/change-event.ts';
-import { foldBatch, rowsTouched, type WritePlan } from '../../src/domain/fold.ts';
+import { foldBatch, type WritePlan } from '../../src/domain/fold.ts';
 import { parseStoredRow } from '../../src/domain/stored-row.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
+import { rowsTouched } from '../builders.ts';
 import { deliveries, expectedReplica, history, totalEvents, type Delivery, type History } from '../shop-stream.ts';
 
 class MemoryReplica {

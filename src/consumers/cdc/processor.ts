@@ -3,11 +3,11 @@
  * Invariant: what is not in the script has no effect, except dead letters, which are stored before it.
  */
 import type { RedisStore } from '../../adapters/redis.ts';
-import { decodeHeartbeat, type Rejected, type SourceRecord, type TableEvent, type Truncate } from '../../domain/change-event.ts';
+import { decodeHeartbeat, decodeKey, type Rejected, type SourceRecord, type TableEvent, type Truncate } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
-import { foldBatch, rowsTouched } from '../../domain/fold.ts';
+import { foldBatch } from '../../domain/fold.ts';
 import { isVisible, parseHold, type Hold } from '../../domain/hold.ts';
-import type { Keys } from '../../domain/keys.ts';
+import { rowName, type Keys } from '../../domain/keys.ts';
 import { idsParked, settleParked } from '../../domain/parked.ts';
 import { parseStoredRow, type StoredRow } from '../../domain/stored-row.ts';
 import { isBeforeMark, parseTableState, type TableState } from '../../domain/table-state.ts';
@@ -84,17 +84,21 @@ export class CdcProcessor implements Processor {
 
   async #applyRows(claim: Claim, table: Table, records: SourceRecord[]): Promise<Outcome> {
     const { schema, changesMax } = this.#options;
+    // Rows are asked for by key alone and decoding waits until they are here: what it makes is then gone before anything is awaited.
+    let reading: Reading | null = await this.#read(table, idsOf(records), []);
     const { decoded, versions } = await decodeBatch(table, records, changesMax, schema);
     for (const part of aroundTruncates(decoded)) {
-      const outcome = await this.#applyPart({ claim, table, versions, told: new Set() }, part);
+      const outcome = await this.#applyPart({ claim, table, versions, told: new Set() }, part, reading);
       if (outcome.result !== 'applied') return outcome;
+      reading = null;
     }
     return { result: 'applied' };
   }
 
-  async #applyPart(work: Work, decoded: Decoded<TableEvent>[]): Promise<Outcome> {
+  /** `early`: what was read before the records were decoded, if nothing was applied since. */
+  async #applyPart(work: Work, decoded: Decoded<TableEvent>[], early: Reading | null): Promise<Outcome> {
     const { claim, table } = work;
-    const reading = await this.#read(table, decoded);
+    const reading = early !== null && idsParked(eventsOf(decoded)).length === 0 ? early : await this.#readFor(table, decoded);
     const { hold } = reading;
     const visible = beforeHold(decoded, hold);
     const [first] = visible;
@@ -104,19 +108,20 @@ export class CdcProcessor implements Processor {
   }
 
   /** One round trip: the hold in force, the table's state and every stored row the events touch. */
-  async #read(table: Table, decoded: Decoded<TableEvent>[]): Promise<Reading> {
+  async #read({ name, entity }: Table, ids: string[], parkedIds: string[]): Promise<Reading> {
     const { redis, keys } = this.#options;
-    const events = eventsOf(decoded);
-    const rows = rowsTouched(table, events);
-    const ids = idsParked(events);
-    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(table.name), ...rows.map(keys.of), ...ids.map((id) => keys.parkedMark(table.name, id))]);
+    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(name), ...ids.map((id) => keys.row(entity, id)), ...parkedIds.map((id) => keys.parkedMark(name, id))]);
     const stored = new Map<string, StoredRow>();
-    for (const [i, name] of rows.entries()) {
+    for (const [i, id] of ids.entries()) {
       const text = texts[i];
-      if (text) stored.set(name, readStored(keys.of(name), text));
+      if (text) stored.set(rowName(entity, id), readStored(keys.row(entity, id), text));
     }
-    const marks = new Map(ids.map((id, i) => [id, texts[rows.length + i] ?? '']));
+    const marks = new Map(parkedIds.map((id, i) => [id, texts[ids.length + i] ?? '']));
     return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks };
+  }
+
+  async #readFor(table: Table, decoded: Decoded<TableEvent>[]): Promise<Reading> {
+    return this.#read(table, idsOf(decoded.map(({ record }) => record)), idsParked(eventsOf(decoded)));
   }
 
   /**
@@ -127,7 +132,7 @@ export class CdcProcessor implements Processor {
     const { claim, table } = work;
     const { redis, keys, schema, changesMax, failpoint } = this.#options;
     const stateKey = keys.tableState(table.name);
-    for (let reading = first; ; reading = await this.#read(table, decoded)) {
+    for (let reading = first; ; reading = await this.#readFor(table, decoded)) {
       const { state, stateText, stored } = reading;
       if (schema && (await schema.under(table.name, state.generation)) !== work.versions) return { result: 'outdated' };
       const filled = fillUnavailable(table, eventsOf(decoded), stored);
@@ -192,7 +197,7 @@ export class CdcProcessor implements Processor {
   }
 
   async #readAndCommit(work: Work, decoded: Decoded<TableEvent>[]): Promise<Outcome> {
-    return this.#commit(work, decoded, await this.#read(work.table, decoded));
+    return this.#commit(work, decoded, await this.#readFor(work.table, decoded));
   }
 
   async #applyHeartbeats(claim: Claim, records: SourceRecord[]): Promise<Applied> {
@@ -228,6 +233,16 @@ export class CdcProcessor implements Processor {
         throw overflown(reply.counter);
     }
   }
+}
+
+/** Ids of the rows that records may touch, each once. */
+function idsOf(records: SourceRecord[]): string[] {
+  const ids = new Set<string>();
+  for (const { key } of records) {
+    const id = decodeKey(key);
+    if (id !== null) ids.add(id);
+  }
+  return [...ids];
 }
 
 /** Parts in order; each TRUNCATE is a part of its own. */

@@ -7,5 +7,5 @@ import type { Table } from './table.ts';
 
 export const tables: readonly Table[] = [customers, products, orders, orderItems];
 
-/** Raised whenever a contribution comes to mean something else: old and new code never commit side by side. */
+/** Raised whenever a contribution comes to mean something else: then all tables are read again, and older code commits nothing any more. */
 export const contributionSpec = 'cdc-1';
