@@ -81,6 +81,8 @@ export function createKafkaAdmin(options: KafkaOptions) {
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .sort((a, b) => a.partition - b.partition),
       ),
+    /** Ids of the members of a group; that of a static member is its instance id, a dash and a UUID. */
+    memberIds: (group: string): Promise<string[]> => run(async () => (await admin.describeGroups([group])).groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))),
     /** Removes what stands before `offset`. Safe to repeat. */
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),

@@ -27,13 +27,14 @@ export function translateKafkaError(error: unknown): PipelineError {
   const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (root instanceof PipelineError) return root;
   const text = root instanceof Error ? root.message : String(root);
-  if (root instanceof Error && 'type' in root && root.type === 'FENCED_INSTANCE_ID') {
-    return new PipelineError('kafka_refused', 'Another consumer has joined the group under the same KAFKA_INSTANCE_ID: give each consumer process its own, or none', { cause: error });
-  }
+  if (root instanceof Error && 'type' in root && root.type === 'FENCED_INSTANCE_ID') return replacedMember(error);
   const isFinal = root instanceof Error && 'retriable' in root && root.retriable === false && !('type' in root && lostMembership.has(root.type));
   if (isFinal) return new PipelineError('kafka_refused', `Kafka refused: ${text}`, { cause: error });
   return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, { cause: error });
 }
+
+export const replacedMember = (cause?: unknown): PipelineError =>
+  new PipelineError('kafka_refused', 'Another consumer has joined the group under the same KAFKA_INSTANCE_ID: give each consumer process its own, or none', { cause });
 
 /** Headers as text; of one that is there several times all values, by comma. */
 export const headerTexts = (headers: IHeaders = {}): Record<string, string> => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value ?? '')]));

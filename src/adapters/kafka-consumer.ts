@@ -60,6 +60,8 @@ interface Reading {
 
 export class KafkaConsumer {
   assigned: PartitionRef[] = [];
+  /** Under which the group knows this session; null before it has joined. */
+  memberId: string | null = null;
   readonly #options: ConsumerOptions;
   readonly #handlers: ConsumerHandlers;
   readonly #consumer: Consumer;
@@ -84,7 +86,10 @@ export class KafkaConsumer {
       retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },
     });
     const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = this.#consumer.events;
-    this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
+    this.#consumer.on(GROUP_JOIN, ({ payload }) => {
+      this.memberId = payload.memberId;
+      this.#joined(payload.memberAssignment);
+    });
     this.#consumer.on(CRASH, ({ payload }) => handlers.crashed(translateKafkaError(payload.error)));
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       const onlyControlRecords = payload.batchSize === 0;

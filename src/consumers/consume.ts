@@ -3,12 +3,15 @@
  * Invariant: the process ends only for what a new session cannot mend (another pipeline's prefix, a session that never moves).
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import { replacedMember } from '../adapters/kafka-client.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { RedisPresence } from './redis-presence.ts';
 import { Session, type RunLoopOptions } from './run-loop.ts';
 import { watchProgress } from './watchdog.ts';
 
 export interface ConsumeOptions extends RunLoopOptions {
+  admin: Pick<KafkaAdmin, 'memberIds'>;
   stallMs: number;
   /** While Redis is away, standing still is right; when it is back, every fence is in doubt. */
   presence: Pick<RedisPresence, 'away' | 'events'>;
@@ -20,6 +23,8 @@ const backoffMs = { first: 250, max: 2000 };
 const heldMs = 30_000;
 const stopMs = 10_000;
 const stallsMax = 3;
+/** Of a dash and a UUID. */
+const uuidLength = 37;
 
 /** Resolves after `signal`; throws PipelineError when a human or a new process is needed. */
 export async function consume(options: ConsumeOptions, signal: AbortSignal): Promise<void> {
@@ -29,9 +34,12 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
   });
   let waitMs = backoffMs.first;
   let stalls = 0;
+  let lastMember: string | null = null;
   while (!signal.aborted) {
     const startedMs = performance.now();
-    const outcome = await runSession(options, stopped);
+    if (lastMember !== null && (await isReplaced(options, lastMember))) throw replacedMember();
+    const { outcome, memberId } = await runSession(options, stopped);
+    lastMember = memberId;
     if (outcome === 'stopped') return;
     if (outcome instanceof PipelineError && outcome.action !== 'retry') throw outcome;
     const lastedMs = performance.now() - startedMs;
@@ -50,7 +58,7 @@ export async function consume(options: ConsumeOptions, signal: AbortSignal): Pro
 }
 
 /** One session from start to stop: why it ended, or the partition at which it stood still. */
-async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>): Promise<Error | string> {
+async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>): Promise<{ outcome: Error | string; memberId: string | null }> {
   const { claim, processor, stallMs, presence } = options;
   const over = new AbortController();
   const session = new Session(options);
@@ -62,5 +70,15 @@ async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>):
   while ((await Promise.race([ended, delay(stopMs, 'late', { ref: false })])) === 'late') {
     if (!presence.away) throw new PipelineError('consumer_stuck', `The consumer did not stop within ${stopMs} ms: a new process is needed`);
   } // a batch that waits for Redis ends when Redis is back
-  return outcome;
+  return { outcome, memberId: session.consumer.memberId };
+}
+
+/**
+ * Whether another process is in the group under this one's instance id. Who was replaced must not come back: the two would replace
+ * each other for ever. Kafka does not always say so itself; a request without the id only learns that its member is unknown.
+ */
+async function isReplaced({ admin, consumer: { group, instanceId } }: ConsumeOptions, lastMember: string): Promise<boolean> {
+  if (instanceId === undefined) return false;
+  const members = await admin.memberIds(group).catch(() => []); // Kafka is away: the session that follows waits for it
+  return members.some((member) => member !== lastMember && member.length === instanceId.length + uuidLength && member.startsWith(`${instanceId}-`));
 }

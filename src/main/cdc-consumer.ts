@@ -49,6 +49,7 @@ await runProcess('cdc-consumer', async (context) => {
       consumer: { ...kafka, group: groups.cdc, topics: processor.topics, sessionTimeoutMs: settings.KAFKA_SESSION_TIMEOUT_MS, concurrency: 8, ...(settings.KAFKA_INSTANCE_ID && { instanceId: settings.KAFKA_INSTANCE_ID }) },
       claim: { redis, admin, keys, spec: contributionSpec, identity, status, tables: tables.map(({ name }) => name), tableOf: (topic) => topicTables.get(topic) ?? null },
       processor,
+      admin,
       limits: { rowsMax: settings.CDC_BATCH_ROWS_MAX, bytesMax: settings.CDC_BATCH_BYTES_MAX },
       log,
       ready,
