@@ -1,5 +1,5 @@
 /** Topics, offsets and the identity of a Kafka cluster. With kafka-consumer.ts and kafka-producer.ts the only importer of kafkajs. */
-import kafkajs from 'kafkajs';
+import kafkajs, { type DescribeConfigResponse } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
 
@@ -67,12 +67,7 @@ export function createKafkaAdmin(options: KafkaOptions) {
       run(async () => {
         const type = ConfigResourceTypes.TOPIC;
         const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: topics.map((topic) => ({ type, name: topic })) });
-        const changed = resources.flatMap(({ resourceName, configEntries }) => {
-          const own = configEntries.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
-          if (own.some((entry) => entry.configName === name && entry.configValue === value)) return [];
-          const kept = own.filter((entry) => entry.configName !== name).map((entry) => ({ name: entry.configName, value: entry.configValue }));
-          return [{ type, name: resourceName, configEntries: [...kept, { name, value }] }];
-        });
+        const changed = resources.flatMap((resource) => withConfig(resource, name, value).map((configEntries) => ({ type, name: resource.resourceName, configEntries })));
         if (changed.length > 0) await admin.alterConfigs({ validateOnly: false, resources: changed });
       }),
     offsets: (topic: string): Promise<PartitionBounds[]> =>
@@ -96,4 +91,12 @@ function requirePartitions({ topic, partitions }: TopicSpec, found: number): voi
     'partition_count_changed',
     `Topic ${topic} has ${found} partitions, the configuration says ${partitions}: set TOPIC_PARTITIONS=${found}, or reset and start anew`,
   );
+}
+
+/** A topic's own settings with `name` set, as the only element; none when it is so already. */
+function withConfig({ configEntries }: DescribeConfigResponse['resources'][number], name: string, value: string): { name: string; value: string }[][] {
+  const own = configEntries.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
+  if (own.some((entry) => entry.configName === name && entry.configValue === value)) return [];
+  const kept = own.filter((entry) => entry.configName !== name).map((entry) => ({ name: entry.configName, value: entry.configValue }));
+  return [[...kept, { name, value }]];
 }
