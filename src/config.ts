@@ -75,8 +75,8 @@ export const settings = {
   SLUICE_CDC_CONSUMERS: count(1, 1, consumersMax).describe('CDC consumer processes the stack runs; they share the partitions'),
   WATCHDOG_STALL_MS: count(60_000, 5_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
   HEARTBEAT_INTERVAL_MS: count(5_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
-  CONNECTOR_SILENT_MS: count(30_000, 5_000).describe(
-    'A connector of which nothing arrives for this long although it says RUNNING is restarted, milliseconds; never before six heartbeats are missing',
+  CONNECTOR_SILENT_MS: count(60_000, 5_000).describe(
+    'A connector of which nothing arrives for this long although it says RUNNING is restarted, milliseconds; never before six heartbeats are missing. Connect itself takes up to 30 s to call a failed task FAILED',
   ),
   HEARTBEAT_CHECK_SECONDS: count(30, 10).describe('Interval of the pipelineHeartbeat workflow, seconds'),
   PG_SLOT_KEEP_MB: count(4096, 64).describe('PostgreSQL keeps at most this much WAL for a stopped pipeline (max_slot_wal_keep_size), MiB'),
