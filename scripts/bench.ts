@@ -11,16 +11,18 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, 'redis-server': { type: 'string' } },
 });
-const results = await runParts({
+const reports: unknown[] = [];
+await runParts({
   parts: positionals,
   quick: values.quick,
   redisFile: values['redis-server'],
   say: (text) => console.error(`[${(performance.now() / 1000).toFixed(0).padStart(4)} s] ${text}`),
+  done: ({ part, report, text }) => {
+    reports.push(report);
+    if (!values.json) console.log(`\n${text}`);
+    if (values.quick) return;
+    mkdirSync(inProject('docs/performance'), { recursive: true });
+    writeFileSync(inProject('docs/performance', `${part}.json`), `${JSON.stringify(report, null, 1)}\n`);
+  },
 });
-for (const { part, report, text } of results) {
-  if (!values.json) console.log(`\n${text}`);
-  if (values.quick) continue;
-  mkdirSync(inProject('docs/performance'), { recursive: true });
-  writeFileSync(inProject('docs/performance', `${part}.json`), `${JSON.stringify(report, null, 1)}\n`);
-}
-if (values.json) console.log(JSON.stringify(results.map(({ report }) => report)));
+if (values.json) console.log(JSON.stringify(reports));

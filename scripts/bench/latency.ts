@@ -103,7 +103,7 @@ function runLoad(stack: RealStack, task: LoadTask): Promise<LoadDone> {
   });
   return new Promise((resolve, reject) => {
     child.once('message', (done: LoadDone) => resolve(done));
-    child.once('exit', (code) => reject(new Error(`the load ended with ${code}`)));
+    child.once('disconnect', () => reject(new Error('the load ended without a word'))); // after its last message, as `exit` need not be
   });
 }
 

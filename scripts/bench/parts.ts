@@ -18,6 +18,8 @@ export interface BenchOptions {
   quick: boolean;
   redisFile: string | undefined;
   say: (text: string) => void;
+  /** Hears each part as soon as it is measured. */
+  done: (result: PartResult) => void;
 }
 
 export interface PartResult {
@@ -28,12 +30,11 @@ export interface PartResult {
   text: string;
 }
 
-export async function runParts({ parts, quick, redisFile, say }: BenchOptions): Promise<PartResult[]> {
+export async function runParts({ parts, quick, redisFile, say, done }: BenchOptions): Promise<void> {
   const machine = describeMachine();
   const startedAt = new Date().toISOString();
-  const results: PartResult[] = [];
   const add = (part: string, result: unknown, text: string): void => {
-    results.push({ part, report: { part, machine, startedAt, quick, result }, text });
+    done({ part, report: { part, machine, startedAt, quick, result }, text });
   };
   const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
   if (['a', 'd', 'e', 'f'].some(wanted)) {
@@ -74,7 +75,6 @@ export async function runParts({ parts, quick, redisFile, say }: BenchOptions): 
       await stack.stop();
     }
   }
-  return results;
 }
 
 async function fillOrders(lab: Lab, size: { warmUp: number; events: number }, say: (text: string) => void): Promise<Workload> {
