@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deadLetterTopic, groups } from '../../src/domain/topics.ts';
+import { landed } from '../faults.ts';
 import { assertVerified, runSluice, startStack, until, type TestStack } from '../stack.ts';
 
 const raised = { EVENT_BYTES_MAX: String(64 * 1024 * 1024) };
@@ -30,14 +31,15 @@ const taskStates = async (): Promise<string[]> => {
   return ((await answer.json()) as { tasks: { state: string }[] }).tasks.map(({ state }) => state);
 };
 
-test('rows of 1 MB pass, in one transaction and changed at once', async () => {
+test('rows of 1 MB pass, in one transaction and changed at once', async (t) => {
   const ids = await insertOrders(30, 1_000_000);
+  landed(t, '30 rows of a megabyte in one transaction');
   await arrived(ids);
   await stack.db.query('UPDATE orders SET total_amount = 2 WHERE id = ANY ($1::int[])', [ids]);
   await assertVerified(stack);
 });
 
-test('a text of 20 MB: the task fails, status ends with 3 and names table, size and setting; with a raised limit nothing is missing', async () => {
+test('a text of 20 MB: the task fails, status ends with 3 and names table, size and setting; with a raised limit nothing is missing', async (t) => {
   await insertOrders(20, 10);
   const [large = ''] = await insertOrders(1, largeBytes);
   const behind = await insertOrders(20, 10);
@@ -54,6 +56,7 @@ test('a text of 20 MB: the task fails, status ends with 3 and names table, size 
   const [, bytes] = /a change of orders is (\d+) bytes, the limit EVENT_BYTES_MAX is 16777216: start again with EVENT_BYTES_MAX=/.exec(status.stdout) ?? [];
   assert.ok(Number(bytes) > largeBytes && Number(bytes) < largeBytes + 10_000, status.stdout);
   await until('the task is FAILED', async () => (await taskStates()).includes('FAILED'), 120_000, 200);
+  landed(t, 'a text of 20 MB has stopped the connector');
   assert.deepEqual(await stack.redis.strings([stack.keys.row('order', large)]), [null]);
 
   await stack.sluice('down');
