@@ -90,7 +90,7 @@ for _ = 1, number() do -- maxima of decimal integers as text: longer is larger, 
   local known = call('HGET', hash, field) or ''
   if #value > #known or (#value == #known and value > known) then call('HSET', hash, field, value) end
 end
-for _ = 1, number() do -- trimmed once: at every entry it would cost ten times as much
+for _ = 1, number() do -- trimmed once a batch: with its own trimming an entry takes 20 µs
   local stream, cap = key(), arg()
   for _ = 1, number() do
     call('XADD', stream, '*', 'op', arg(), 'key', arg(), 'offset', arg(), 'lsn', arg(), 'columns', arg())

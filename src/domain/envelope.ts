@@ -73,9 +73,9 @@ function cutImage(text: string): Image | null | undefined {
   }
 }
 
-/** The clocks beside the images are in nanoseconds, beyond 2^53: only the images are parsed exactly. */
+/** The clocks beside the image are in nanoseconds, beyond 2^53: only the image that is kept is parsed exactly. */
 function parseEnvelope(text: string): Envelope | null {
-  const value = parseJson(text, (envelope) => (isObject(envelope) ? [envelope['before'], envelope['after']] : null));
+  const value = parseJson(text, (envelope) => (isObject(envelope) ? envelope['after'] : null));
   if (!isObject(value) || !isObject(value['source'])) return null;
   const { op, source, before, after } = value;
   return {
