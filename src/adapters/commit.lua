@@ -30,9 +30,9 @@ end
 -- concerns more than this batch (memory, disk, a foreign value), which leaves as the error it is.
 local membersKey, membersArg, members = k, a, number()
 local undo, undos = {}, 0 -- of counters; members are undone from their arguments
-local function refuse(reply, target, field, members)
+local function refuse(reply, moved, target, field) -- moved: how many members were
   for i = undos, 1, -1 do call(unpack(undo[i])) end
-  for i = members, 1, -1 do
+  for i = moved, 1, -1 do
     local zset, at = KEYS[membersKey + i], membersArg + 3 * i
     if ARGV[at] == '' then call('ZREM', zset, ARGV[at - 1]) else call('ZADD', zset, ARGV[at], ARGV[at - 1]) end
   end
@@ -44,7 +44,7 @@ for i = 1, members do -- zset: member, score before, score from now on; no score
   local zset, member, score = KEYS[k + 1], ARGV[a + 1], ARGV[a + 3]
   local reply
   if score == '' then reply = pcall('ZREM', zset, member) else reply = pcall('ZADD', zset, score, member) end
-  if type(reply) == 'table' then return refuse(reply, zset, nil, i - 1) end
+  if type(reply) == 'table' then return refuse(reply, i - 1, zset) end
   k, a = k + 1, a + 3
 end
 local function negated(amount) return string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount end
@@ -53,7 +53,7 @@ for _ = 1, number() do
   for _ = 1, number() do
     local field, amount = arg(), arg()
     local reply = pcall('HINCRBY', hash, field, amount)
-    if type(reply) == 'table' then return refuse(reply, hash, field, members) end
+    if type(reply) == 'table' then return refuse(reply, members, hash, field) end
     undos = undos + 1
     undo[undos] = { 'HINCRBY', hash, field, negated(amount) }
   end
@@ -61,7 +61,7 @@ end
 for _ = 1, number() do
   local target, amount = key(), arg()
   local reply = pcall('INCRBY', target, amount)
-  if type(reply) == 'table' then return refuse(reply, target, nil, members) end
+  if type(reply) == 'table' then return refuse(reply, members, target) end
   undos = undos + 1
   undo[undos] = { 'INCRBY', target, negated(amount) }
 end
