@@ -81,6 +81,26 @@ export const settings = {
   HEARTBEAT_CHECK_SECONDS: count(30, 10).describe('Interval of the pipelineHeartbeat workflow, seconds'),
   PG_SLOT_KEEP_MB: count(4096, 64).describe('PostgreSQL keeps at most this much WAL for a stopped pipeline (max_slot_wal_keep_size), MiB'),
 
+  BATCH_INTERVAL_SECONDS: count(60, 10, 31 * 86_400).describe('Interval of the scheduled batch, seconds; its windows end at whole multiples of it'),
+  BATCH_WINDOW_HOURS: count(24, 1, 24 * 366).describe('Length of the window of a scheduled batch, hours'),
+  BATCH_FAILURES_MOST: count(5).describe('The schedule of the batch is paused after so many failed runs in a row'),
+  BATCH_KEEP_SECONDS: count(300, 10).describe('How long the records of a run stay that another one has taken the place of, seconds'),
+  BATCH_BACKFILL_KEEP_HOURS: count(720).describe('How long the records of a backfilled window stay, hours'),
+  WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(17464).describe("Metrics of the worker for Prometheus, on 127.0.0.1; 0 for none"),
+  BATCH_POSTGRES_HOST: z.string().min(1).optional().describe('Host the batch extracts from, such as a read replica of the source; without it the source itself'),
+  BATCH_POSTGRES_PORT: z.coerce.number().int().min(1).max(65535).optional().describe('Port on BATCH_POSTGRES_HOST; without it POSTGRES_PORT'),
+  BATCH_EXTRACT_READERS: count(2, 1, 16).describe('Connections that read the source at once while a batch extracts'),
+  BATCH_PAGE_ROWS: count(500_000, 1000, 10_000_000).describe('Most rows one query of the extraction reads (more only where ids repeat)'),
+  BATCH_PAGE_BYTES: count(16 * 1024 * 1024, 1024 * 1024, 512 * 1024 * 1024).describe(
+    'Most bytes of one staged page before compression (one larger row is a page of its own); DuckDB reads a page as a whole, so keep it well below BATCH_MEMORY_MB',
+  ),
+  BATCH_STATEMENT_TIMEOUT_SECONDS: count(600, 1, 86_400).describe('The source ends a query of the extraction after this, seconds'),
+  BATCH_MEMORY_MB: count(256, 128, 1024 * 1024).describe('Memory DuckDB may use in a batch run before it spills to disk, MiB; the process takes some 150 more'),
+  BATCH_STAGING: z.enum(['redis', 'directory']).default('redis').describe('Where extracted data wait for the next step: in Redis, or in BATCH_STAGING_DIR'),
+  BATCH_STAGING_DIR: z.string().min(1).optional().describe('Folder for BATCH_STAGING=directory, the same for every worker; without it staging in SLUICE_DATA_DIR'),
+  BATCH_STAGING_BYTES_MAX: count(1024 * 1024 * 1024, 1024 * 1024).describe('Most bytes one extraction may stage in Redis; more needs BATCH_STAGING=directory'),
+  BATCH_STAGING_TTL_HOURS: count(6, 1, 24 * 30).describe('Staged data that nobody dropped are gone after this, hours'),
+
   SLUICE_GENERATOR: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the mock data generator'),
   MOCK_DATA_RECORDS_PER_BATCH: count(10, 1, 10_000).describe('Shop actions the generator makes per batch'),
   MOCK_DATA_INTERVAL_SECONDS: z.coerce.number().min(0.01).max(3600).default(1).describe('Pause between generator batches, seconds'),
@@ -174,7 +194,8 @@ function parseSettings(values: Source, dataDir: string, cwd: string): Settings {
     });
     throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
   }
-  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, parsed.data.SLUICE_TOOLS_DIR) };
+  const { SLUICE_TOOLS_DIR: toolsDir, BATCH_STAGING_DIR: stagingDir } = parsed.data;
+  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, toolsDir), ...(stagingDir && { BATCH_STAGING_DIR: resolve(cwd, stagingDir) }) };
 }
 
 function withoutEmpty(env: Record<string, string | undefined>): Record<string, string | undefined> {
@@ -194,12 +215,22 @@ const host = '127.0.0.1';
 export const access = {
   /** PostgreSQL, reading only. */
   reader: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_reader', password: requireSecret(loaded, 'SLUICE_READER_PASSWORD') }),
+  /** PostgreSQL or its read replica, for extraction: a connection per reader, one that holds their snapshot, one to spare. */
+  batchReader: (loaded: Settings) => ({
+    ...access.reader(loaded),
+    host: loaded.BATCH_POSTGRES_HOST ?? host,
+    port: loaded.BATCH_POSTGRES_PORT ?? loaded.POSTGRES_PORT,
+    max: loaded.BATCH_EXTRACT_READERS + 1,
+    statementTimeoutMs: loaded.BATCH_STATEMENT_TIMEOUT_SECONDS * 1000,
+  }),
   /** PostgreSQL, rows of the shop only. */
   writer: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_writer', password: requireSecret(loaded, 'SLUICE_WRITER_PASSWORD') }),
   /** PostgreSQL, signals to the connector and its slot only. */
   replication: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_replication', password: requireSecret(loaded, 'SLUICE_REPLICATION_PASSWORD') }),
   /** Redis, the pipeline's keys only. */
   replica: (loaded: Settings) => ({ host, port: loaded.REDIS_PORT, user: 'sluice-consumer', password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
+  /** The folder of BATCH_STAGING=directory. */
+  stagingDir: (loaded: Settings): string => loaded.BATCH_STAGING_DIR ?? resolve(loaded.SLUICE_DATA_DIR, 'staging'),
   brokers: (loaded: Settings): string[] => [`${host}:${loaded.KAFKA_PORT}`],
   temporal: (loaded: Settings) => ({ address: `${host}:${loaded.TEMPORAL_PORT}`, namespace: loaded.TEMPORAL_NAMESPACE }),
 };

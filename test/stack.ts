@@ -66,6 +66,7 @@ export async function freshEnvironment(extra: Record<string, string> = {}): Prom
     HEARTBEAT_INTERVAL_MS: '1000',
     HEARTBEAT_CHECK_SECONDS: '10',
     CONNECTOR_SILENT_MS: '20000',
+    BATCH_INTERVAL_SECONDS: '86400',
     ...extra,
   };
   for (const name of portSettings) env[name] ??= String(await findFreePort());

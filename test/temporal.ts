@@ -23,8 +23,14 @@ export interface TestTemporal {
 
 Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
 
-/** `suggestedHistoryEvents`: after so many a workflow is advised to continue as new. */
-export async function startTemporal(activities: object, suggestedHistoryEvents = 4096): Promise<TestTemporal> {
+export interface TestTemporalOptions {
+  /** After so many events a workflow is advised to continue as new. */
+  suggestedHistoryEvents?: number;
+  /** The time in which nothing happens in a workflow is left out. */
+  skipTime?: boolean;
+}
+
+export async function startTemporal(activities: object, { suggestedHistoryEvents = 4096, skipTime = false }: TestTemporalOptions = {}): Promise<TestTemporal> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
   const settings = loadSettings({
     SLUICE_DATA_DIR: dir,
@@ -35,11 +41,12 @@ export async function startTemporal(activities: object, suggestedHistoryEvents =
   const { signal } = new AbortController();
   const spec = temporalServer(settings, await fetchTools(settings.SLUICE_TOOLS_DIR, createProgress(() => undefined), signal));
   const { file, args, env } = await spec.command(signal);
-  const server = spawn(file, [...args, '--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${suggestedHistoryEvents}`], { env, stdio: 'ignore' });
+  const server = spawn(file, [...args, '--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${suggestedHistoryEvents}`, '--dynamic-config-value', `frontend.WorkflowTimeSkippingEnabled=${skipTime}`], { env, stdio: 'ignore' });
   await until('Temporal', () => (spec.ready as () => Promise<unknown>)().then(() => true, () => false));
   const address = `127.0.0.1:${settings.TEMPORAL_PORT}`;
   const [connection, workerConnection] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
-  const worker = await Worker.create({ connection: workerConnection, namespace: settings.TEMPORAL_NAMESPACE, taskQueue, workflowBundle, activities });
+  if (skipTime) skipTimeOf(connection);
+  const worker = await Worker.create({ connection: workerConnection, namespace: settings.TEMPORAL_NAMESPACE, taskQueue, workflowBundle, activities, maxHeartbeatThrottleInterval: '2 seconds' });
   const run = worker.run();
   return {
     client: new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE }),
@@ -53,4 +60,10 @@ export async function startTemporal(activities: object, suggestedHistoryEvents =
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Every workflow that is started over `connection` skips time; the server knows it, the client does not yet. */
+function skipTimeOf({ workflowService }: Connection): void {
+  const start = workflowService.startWorkflowExecution.bind(workflowService) as (request: object, ...rest: unknown[]) => unknown;
+  workflowService.startWorkflowExecution = ((request: object, ...rest: unknown[]) => start({ ...request, timeSkippingConfig: { enabled: true } }, ...rest)) as typeof workflowService.startWorkflowExecution;
 }

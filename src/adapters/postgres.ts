@@ -3,6 +3,7 @@
  * is rounded. Failures leave as PipelineError by SQLSTATE; a restarted server costs the queries in flight, never the process.
  */
 import { DatabaseError, Pool, type PoolClient, type QueryResult, types } from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
 import { PipelineError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -24,11 +25,30 @@ export interface Queryable {
   query<T extends object>(sql: string, params?: unknown[]): Promise<T[]>;
 }
 
+export interface SnapshotReader extends Queryable {
+  /** Name under which others join this moment, as long as this transaction is open. */
+  exportSnapshot(): Promise<string>;
+  /**
+   * Streams the rows of `select` as CSV (NULL is nothing, an empty text `""`). `take` gets the bytes as they come, cut anywhere, and
+   * the next when it has resolved. Returns the number of rows. After a failure, its own or that of `take`, the transaction is over.
+   */
+  copyCsv(select: string, take: (chunk: Buffer) => Promise<void>): Promise<number>;
+}
+
+export interface SnapshotOptions {
+  /** Locked against ALTER and TRUNCATE first: both would empty the table for a snapshot taken before them. */
+  tables?: readonly string[];
+  /** The moment of another open transaction instead of now; then a table that somebody waits to change is not waited for, but `postgres_unavailable`. */
+  join?: string;
+  /** Ends the connection and with it what runs on the server; its reason is thrown. */
+  signal?: AbortSignal;
+}
+
 export interface Database extends Queryable {
   /** Commits when `work` resolves, rolls back when it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
-  /** Read-only at one moment (REPEATABLE READ): every query of `work` sees the same state. */
-  snapshot<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** Read-only at one moment (REPEATABLE READ): every query of `work` sees the same state. Takes one connection of the pool until it ends. */
+  snapshot<T>(work: (tx: SnapshotReader) => Promise<T>, options?: SnapshotOptions): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -47,18 +67,24 @@ export function connectPostgres(options: PostgresOptions): Database {
     max: options.max ?? 4,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
-    options: '-c TimeZone=UTC',
+    keepAliveInitialDelayMillis: 10_000, // a host that vanished is noticed within half a minute instead of hours
+    options: '-c TimeZone=UTC -c DateStyle=ISO',
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
   });
   // A connection that breaks while idle tells it by an event, and the next query gets a new one: nothing to do here.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
 
-  const begin = async <T>(start: string, work: (tx: Queryable) => Promise<T>): Promise<T> => {
+  const begin = async <T>(start: string, work: (tx: SnapshotReader) => Promise<T>, { join, signal }: SnapshotOptions = {}): Promise<T> => {
+    signal?.throwIfAborted();
     const client = await guard(() => pool.connect());
+    const hangUp = (): void => void client.end();
+    signal?.addEventListener('abort', hangUp, { once: true });
     try {
-      await query(client, start);
-      const result = await work({ query: (sql, params) => query(client, sql, params) });
+      await query(client, start).catch((error: unknown) => {
+        throw join === undefined ? error : aboutJoining(error);
+      });
+      const result = await work(readerOn(client));
       await query(client, 'COMMIT');
       client.release();
       return result;
@@ -68,16 +94,61 @@ export function connectPostgres(options: PostgresOptions): Database {
         () => client.release(),
         () => client.release(true),
       );
-      throw error;
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener('abort', hangUp);
     }
   };
 
   return {
     query: (sql, params) => query(pool, sql, params),
     transaction: (work) => begin('BEGIN', work),
-    snapshot: (work) => begin('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work),
+    snapshot: (work, options = {}) => begin(snapshotStart(options), work, options),
     close: () => pool.end(),
   };
+}
+
+/**
+ * Locks come before the snapshot. The server looks every second whether we are still there: a query that sends nothing would not
+ * notice that its client has gone. One that holds an exported snapshot is idle by intention.
+ */
+function snapshotStart({ tables = [], join }: SnapshotOptions): string {
+  if (join !== undefined && !/^[0-9A-F-]+$/.test(join)) throw new PipelineError('bad_argument', `${join} is not the name of a snapshot`);
+  return [
+    'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+    ...(join === undefined ? [] : [`SET TRANSACTION SNAPSHOT '${join}'`]),
+    'SET LOCAL client_connection_check_interval = 1000',
+    'SET LOCAL idle_in_transaction_session_timeout = 0',
+    ...(tables.length === 0 ? [] : [`LOCK TABLE ${tables.map((table) => `public.${table}`).join(', ')} IN ACCESS SHARE MODE${join === undefined ? '' : ' NOWAIT'}`]),
+  ].join('; ');
+}
+
+/** SQLSTATEs of a snapshot whose transaction has ended: the next attempt takes a new one. */
+const snapshotGone = ['42704', '22023', '55000'];
+
+function aboutJoining(error: unknown): unknown {
+  if (!(error instanceof PipelineError) || !snapshotGone.includes(String(error.details['sqlstate']))) return error;
+  return new PipelineError('postgres_unavailable', 'The snapshot to be joined is gone: the transaction that held it has ended.', { details: error.details });
+}
+
+function readerOn(client: PoolClient): SnapshotReader {
+  const reader: SnapshotReader = {
+    query: (sql, params) => query(client, sql, params),
+    exportSnapshot: async () => (await reader.query<{ name: string }>('SELECT pg_export_snapshot() AS name'))[0]!.name,
+    copyCsv: (select, take) =>
+      guard(async () => {
+        const rows = client.query(copyTo(`COPY (${select}) TO STDOUT (FORMAT csv)`));
+        try {
+          for await (const chunk of rows) await take(chunk as Buffer);
+          await client.query('SELECT'); // answered after the end of COPY: by then its count is known and no error was behind the last row
+          return rows.rowCount;
+        } catch (error) {
+          void client.end(); // half-read, it can be used for nothing else
+          throw error;
+        }
+      }),
+  };
+  return reader;
 }
 
 function query<T extends object>(on: Pool | PoolClient, sql: string, params?: unknown[]): Promise<T[]> {
@@ -91,7 +162,7 @@ async function guard<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw error instanceof TypeError ? error : translate(error);
+    throw error instanceof TypeError || error instanceof PipelineError ? error : translate(error);
   }
 }
 

@@ -40,6 +40,7 @@ export function connectRedis(options: RedisOptions) {
   });
   redis.defineCommand('commitBatch', { lua: readScript('commit') });
   redis.defineCommand('tellStatus', { lua: readScript('status') });
+  for (const name of batchScripts) redis.defineCommand(`${name}Batch`, { lua: readScript(name) });
   redis.on('ready', () => options.onConnection?.('up'));
   redis.on('close', () => options.onConnection?.('down'));
   redis.on('error', () => undefined); // each failed command rejects on its own; `close` tells of the connection
@@ -69,11 +70,15 @@ export function connectRedis(options: RedisOptions) {
     setFields: (key: string, fields: Record<string, string>) => guard(() => redis.hset(key, fields)),
     increment: (key: string, field: string): Promise<number> => guard(() => redis.hincrby(key, field, 1)),
     ...bulkReads(redis, guard),
+    ...perishables(redis, guard),
     /** The commit script (commit.lua): all keys, then all arguments. */
     commit: (keys: string[], args: (string | number)[]): Promise<unknown> =>
       guard(() => (redis as unknown as Scripts).commitBatch(keys.length, keys, args)),
     /** The status script (status.lua). */
     tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
+    /** The scripts of a batch run (load.lua, publish.lua, fail.lua). */
+    batchScript: (name: BatchScript, keys: string[], args: string[]): Promise<unknown> =>
+      guard(() => (redis as unknown as Scripts)[`${name}Batch`](keys.length, ...keys, ...args)),
     close: async () => {
       redis.disconnect();
     },
@@ -91,6 +96,10 @@ function bulkReads(redis: Redis, guard: Guard) {
     /** Many sorted sets, members with scores in score order, in one atomic read. */
     sortedSets: (keys: string[]): Promise<string[][]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** Some fields of a hash. */
+    fields: (key: string, fields: string[]): Promise<(string | null)[]> => guard(async () => (fields.length === 0 ? [] : redis.hmget(key, ...fields))),
+    /** How many fields a hash has. */
+    size: (key: string): Promise<number> => guard(() => redis.hlen(key)),
     /** Redis' name for the type of each key, `none` when it is absent. */
     types: (keys: string[]): Promise<string[]> =>
       guard(async () => (keys.length === 0 ? [] : transaction(redis, (multi) => keys.forEach((key) => multi.type(key))))),
@@ -109,13 +118,29 @@ function bulkReads(redis: Redis, guard: Guard) {
   };
 }
 
+/** Bytes and hashes that expire by themselves. */
+function perishables(redis: Redis, guard: Guard) {
+  return {
+    bytes: (key: string): Promise<Buffer | null> => guard(() => redis.getBuffer(key)),
+    setBytes: (key: string, value: Buffer, ttlMs: number) => guard(() => redis.set(key, value, 'PX', ttlMs)),
+    /** Sets fields and moves the expiry of the whole hash, in one transaction. */
+    setFieldsUntil: (key: string, fields: Record<string, string>, ttlMs: number) =>
+      guard(() => transaction(redis, (multi) => multi.hset(key, fields).pexpire(key, ttlMs))),
+    /** Removes keys; their memory is given back in the background. */
+    unlink: (keys: string[]) => guard(async () => (keys.length === 0 ? 0 : redis.unlink(keys))),
+  };
+}
+
 function fieldMap(flat: string[]): Record<string, string> {
   const map: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) map[flat[i]!] = flat[i + 1]!;
   return map;
 }
 
-interface Scripts {
+const batchScripts = ['load', 'publish', 'fail'] as const;
+type BatchScript = (typeof batchScripts)[number];
+
+interface Scripts extends Record<`${BatchScript}Batch`, (keyCount: number, ...keysAndArgs: string[]) => Promise<unknown>> {
   /** The driver flattens its arguments: spreading thousands of them would only copy them once more. */
   commitBatch(keyCount: number, keys: string[], args: (string | number)[]): Promise<unknown>;
   tellStatus(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;

@@ -1,5 +1,5 @@
 /** The only importer of the Temporal client: connection, schedules, and workflows from outside. Workers are made in src/main. */
-import { Client, Connection, ScheduleAlreadyRunning, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { PipelineError } from '../domain/errors.ts';
 
 export interface TemporalOptions {
@@ -14,7 +14,20 @@ export interface WorkflowSchedule {
   workflowId: string;
   taskQueue: string;
   everySeconds: number;
+  args?: unknown[];
+  /** Slots missed while the server was away are made up for when they are no older; default a minute. */
+  catchupMinutes?: number;
   note: string;
+}
+
+export interface ScheduleState {
+  everySeconds: number;
+  paused: boolean;
+  /** Why it is paused, or what was said last. */
+  note: string;
+  nextAt: Date | null;
+  /** Workflow ids of runs that go on. */
+  running: string[];
 }
 
 export interface WorkflowStart {
@@ -48,10 +61,10 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
             workflowType: schedule.workflowType,
             workflowId: schedule.workflowId,
             taskQueue: schedule.taskQueue,
-            args: [],
+            args: schedule.args ?? [],
             staticSummary: schedule.note,
           },
-          policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' as const },
+          policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: `${schedule.catchupMinutes ?? 1} minutes` as const },
         };
         try {
           await client.schedule.create({ scheduleId: schedule.id, ...options });
@@ -60,6 +73,15 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
           await client.schedule.getHandle(schedule.id).update((previous) => ({ ...options, state: previous.state }));
         }
       }),
+    ...workflows(client),
+    ...schedules(client),
+    close: () => connection.close(),
+  };
+}
+
+/** What is asked of workflows, by their id. */
+function workflows(client: Client) {
+  return {
     /** Starts a workflow; false when one with this id is running already. */
     startWorkflow: ({ id, type, taskQueue, args, note }: WorkflowStart): Promise<boolean> =>
       guard(async () => {
@@ -81,16 +103,62 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
     queryWorkflow: <T>(id: string, query: string): Promise<T | null> => orNull(() => client.workflow.getHandle(id).query<T>(query)),
     /** Asks it to cancel; false when it is not there or over. */
     cancelWorkflow: async (id: string): Promise<boolean> => (await orNull(() => client.workflow.getHandle(id).cancel())) !== null,
-    close: () => connection.close(),
+    signalWorkflow: (id: string, signal: string): Promise<boolean> => done(() => client.workflow.getHandle(id).signal(signal)),
+    /** What a workflow came to, once it is over; null unless it completed. */
+    awaitResult: async <T>(id: string): Promise<T | null> =>
+      guard(async () => {
+        try {
+          return (await client.workflow.getHandle(id).result()) as T;
+        } catch (error) {
+          if (error instanceof WorkflowFailedError) return null;
+          throw error;
+        }
+      }),
+    /** Workflow ids of this type that are running, the newest first; at most a hundred. */
+    listRunning: (type: string): Promise<string[]> =>
+      guard(async () => {
+        const ids: string[] = [];
+        for await (const { workflowId } of client.workflow.list({ query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`, pageSize: 100 })) {
+          ids.push(workflowId);
+          if (ids.length === 100) break;
+        }
+        return ids;
+      }),
   };
 }
+
+/** What is asked of a schedule, by its id; null when there is none. */
+function schedules(client: Client) {
+  return {
+    describeSchedule: (id: string): Promise<ScheduleState | null> =>
+      orNull(async () => {
+        const { spec, state, info } = await client.schedule.getHandle(id).describe();
+        return {
+          everySeconds: (spec.intervals?.[0]?.every ?? 0) / 1000,
+          paused: state.paused,
+          note: state.note ?? '',
+          nextAt: info.nextActionTimes[0] ?? null,
+          running: info.runningActions.map(({ workflow }) => workflow.workflowId),
+        };
+      }),
+    pauseSchedule: (id: string, note: string): Promise<boolean> => done(() => client.schedule.getHandle(id).pause(note)),
+    resumeSchedule: (id: string, note: string): Promise<boolean> => done(() => client.schedule.getHandle(id).unpause(note)),
+  };
+}
+
+/** False when there is nothing of this id. */
+const done = async (run: () => Promise<void>): Promise<boolean> =>
+  (await orNull(async () => {
+    await run();
+    return true;
+  })) !== null;
 
 async function orNull<T>(run: () => Promise<T>): Promise<T | null> {
   return guard(async () => {
     try {
       return await run();
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return null;
+      if (error instanceof WorkflowNotFoundError || error instanceof ScheduleNotFoundError) return null;
       throw error;
     }
   });

@@ -1,7 +1,8 @@
 /** `sluice rebuild`: tables read again from their topics; `rebuild status` and `rebuild cancel` are for `resync` as well. */
 import { Option, type Command } from 'commander';
 import { rebuildEverythingId, rebuildProgressQuery, rebuildWorkflowId, type RebuildProgress } from '../workflows/contract.ts';
-import { describeProgress, replicated, requestRebuild, withTemporal, type FollowOptions } from './follow-rebuild.ts';
+import { describeProgress, replicated, requestRebuild } from './follow-rebuild.ts';
+import { withTemporal, type FollowOptions } from './follow-workflow.ts';
 
 const tableOption = () => new Option('--table <table>', 'one table instead of all').choices(replicated);
 const everyId = [rebuildEverythingId, ...replicated.map((table) => rebuildWorkflowId([table], 'topic'))];

@@ -27,7 +27,7 @@ export function registerReset(program: Command): void {
 
 /** Only what the stack made: SLUICE_DATA_DIR may be a folder with other things in it. */
 function removeData(dataDir: string): void {
-  const { postgres, kafka, redis, temporal, logs, run } = layoutOf(dataDir);
-  for (const path of [postgres, kafka, redis, temporal, logs, run, secretsFile(dataDir)]) rmSync(path, { recursive: true, force: true });
+  const { postgres, kafka, redis, temporal, logs, run, staging, scratch } = layoutOf(dataDir);
+  for (const path of [postgres, kafka, redis, temporal, logs, run, staging, scratch, secretsFile(dataDir)]) rmSync(path, { recursive: true, force: true });
   if (existsSync(dataDir) && readdirSync(dataDir).length === 0) rmdirSync(dataDir);
 }

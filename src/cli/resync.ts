@@ -1,6 +1,7 @@
 /** `sluice resync`: tables read again from the source while the stream goes on; `--all` with a new replication slot. */
 import { Argument, type Command } from 'commander';
-import { replicated, requestRebuild, type FollowOptions } from './follow-rebuild.ts';
+import { replicated, requestRebuild } from './follow-rebuild.ts';
+import type { FollowOptions } from './follow-workflow.ts';
 
 export function registerResync(program: Command): void {
   const resync = program

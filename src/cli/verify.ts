@@ -9,22 +9,30 @@ import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { access, loadSettings, type Settings } from '../config.ts';
+import { windowAt } from '../domain/batch-window.ts';
+import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { readLag } from '../replica/lag.ts';
 import { projectRoot } from '../stack/project.ts';
+import { formatBatchReport, verifyBatch } from '../verify/batch.ts';
 import { releaseHold, type PipelineDeps } from '../verify/pipeline.ts';
 import { formatReport } from '../verify/report.ts';
 import { sourceTables } from '../verify/source.ts';
 import { verify } from '../verify/verify.ts';
+import { batchWorkflowType, type BatchInput, type BatchResult } from '../workflows/batch-contract.ts';
+import { taskQueue } from '../workflows/contract.ts';
+import { withTemporal } from './follow-workflow.ts';
 import { createProgressLine } from './progress-line.ts';
 
 export function registerVerify(program: Command): void {
   program
     .command('verify')
     .description('Compare every row, set and counter in Redis with PostgreSQL')
+    .option('--batch', 'the batch instead: runs it over a snapshot, publishes nothing, and compares its records with SQL in the same snapshot')
     .option('--json', 'as one JSON object')
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ json, batch }: { json?: true; batch?: true }) => {
+      if (batch) return verifyTheBatch(json === true);
       const stop = new AbortController();
       const { deps, close } = connectVerify(loadSettings(undefined, projectRoot), stop.signal);
       const line = createProgressLine();
@@ -42,6 +50,34 @@ export function registerVerify(program: Command): void {
         await close();
       }
     });
+}
+
+async function verifyTheBatch(json: boolean): Promise<void> {
+  const settings = loadSettings(undefined, projectRoot);
+  const window = windowAt(Date.now(), 1000, settings.BATCH_WINDOW_HOURS * 3_600_000);
+  const db = connectPostgres({ ...access.batchReader(settings), name: 'sluice-verify', max: 1 });
+  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-verify', failFast: true });
+  const line = createProgressLine();
+  try {
+    await withTemporal(async (temporal) => {
+      const runBatch = async (snapshot: string): Promise<string> => {
+        const id = `batch-etl/verify/${randomUUID()}`;
+        const input: BatchInput = { window, publish: 'none', snapshot };
+        await temporal.startWorkflow({ id, type: batchWorkflowType, taskQueue, args: [input], note: 'sluice verify --batch' });
+        const result = await temporal.awaitResult<BatchResult>(id);
+        if (result === null) throw new PipelineError('bad_argument', `${id} did not complete, there is nothing to compare: see Temporal's web interface`);
+        return result.runId;
+      };
+      const deps = { db, redis, keys: createKeys(settings.REDIS_KEY_PREFIX), window, runBatch };
+      const report = await verifyBatch(deps, (step, checked) => line.show(0, `${step}: ${checked}`));
+      line.clear();
+      console.log(json ? JSON.stringify(report, null, 2) : formatBatchReport(report));
+      if (!report.ok) process.exitCode = 1;
+    });
+  } finally {
+    line.clear();
+    await Promise.allSettled([db.close(), redis.close()]);
+  }
 }
 
 const releaseMsMax = 2_000;

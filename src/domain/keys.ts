@@ -54,7 +54,25 @@ export function createKeys(prefix: string) {
     held: key('cdc:fence:held'),
     /** String: offset last applied to a key that has an open dead letter, −1 when there was none. */
     parked: (table: string, id: string) => key(`cdc:parked:${table}:${id}`),
+    /** Hash id → record (JSON) of one batch run. */
+    batchRecords: (table: string, runId: string) => key(`batch_etl:${table}:${runId}`),
+    /** String: id of the run whose window ends last. The pointers of a run flip together. */
+    batchLatest: (table: string) => key(`batch_etl:${table}:latest`),
+    /** String: id of the run for the window that ends then. */
+    batchWindow: (table: string, windowEnd: string) => key(`batch_etl:${table}:window:${windowEnd}`),
+    /** String (JSON). */
+    batchSummary: (runId: string) => key(`batch_summary:${runId}`),
+    /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row. */
+    batchJobs: (name: string) => key(`batch_jobs:${name}`),
     /** String beside it: which of the key's dead letters may still be applied. */
     parkedMark: (table: string, id: string) => key(`cdc:fence:parked:${table}:${id}`),
+    /** Hash `<set>` → 1: what a batch run has staged, whole or not. */
+    stagedSets: (runId: string) => key(`batch_staging:${runId}`),
+    /** Hash `<file>` → bytes: what a set is made of, entered before the first part is written. Sets are `<runId>/<attempt>/<what>`. */
+    stagedFiles: (set: string) => key(`batch_staging:${set}`),
+    /** String (JSON): the same once the set is whole. */
+    stagedManifest: (set: string) => key(`batch_staging:${set}:manifest`),
+    /** String: one part of a staged file. */
+    stagedPart: (set: string, file: string, part: number) => key(`batch_staging:${set}:${file}:${part}`),
   };
 }

@@ -1,5 +1,7 @@
 /** Composition root of the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not reachable or unhealthy. */
 import { Command, CommanderError } from 'commander';
+import { registerBackfill } from '../cli/backfill.ts';
+import { registerBatch } from '../cli/batch.ts';
 import { registerDlq } from '../cli/dlq.ts';
 import { registerConnector } from '../cli/connector.ts';
 import { registerDown } from '../cli/down.ts';
@@ -16,7 +18,7 @@ const program = new Command('sluice')
   .description('A live, exact picture of a PostgreSQL shop in Redis')
   .exitOverride()
   .showHelpAfterError();
-for (const register of [registerUp, registerDown, registerStatus, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector]) register(program);
+for (const register of [registerUp, registerDown, registerStatus, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill]) register(program);
 
 process.stdout.on('error', () => undefined); // `sluice … | head`: a closed pipe must not end a supervisor before it has stopped its servers
 

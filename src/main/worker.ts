@@ -1,5 +1,9 @@
 /** Composition root of the Temporal worker: workflows from the prebuilt bundle, activities over real adapters, schedules. */
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
+import { createBatchActivities } from '../activities/batch.ts';
 import { createHeartbeatActivities } from '../activities/heartbeat.ts';
 import { translateFailures } from '../activities/failure.ts';
 import { createRebuildActivities } from '../activities/rebuild.ts';
@@ -9,13 +13,18 @@ import { createSuperviseActivities } from '../activities/supervise.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { connectTemporal } from '../adapters/temporal.ts';
+import { connectTemporal, type TemporalClient, type WorkflowSchedule } from '../adapters/temporal.ts';
+import { createDirectoryStaging } from '../batch/directory-staging.ts';
+import { createRedisStaging } from '../batch/redis-staging.ts';
 import { access, type Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from '../stack/connect.ts';
 import { topicSpecs } from '../stack/kafka.ts';
+import { layoutOf } from '../stack/project.ts';
+import { createFailpoint } from '../telemetry/failpoint.ts';
+import { batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
@@ -26,6 +35,7 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log[bridged[level]]({ ...meta }, message)),
     shutdownSignals: [],
+    ...(settings.WORKER_METRICS_PORT > 0 && { telemetryOptions: { metrics: { prometheus: { bindAddress: `127.0.0.1:${settings.WORKER_METRICS_PORT}` } } } }),
   });
   const temporal = access.temporal(settings);
   const client = await waitFor('Temporal', log, signal, () => connectTemporal(temporal));
@@ -42,7 +52,8 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
   await waitFor('Temporal', log, signal, () =>
     client.startWorkflow({ id: supervisorWorkflowId, type: 'superviseConnector', taskQueue, args: [], note: 'keeps the connector running, has tables read again that must be' }),
   );
-  const { activities, close } = createActivities(settings);
+  await waitFor('Temporal', log, signal, () => client.ensureSchedule(batchSchedule(settings)));
+  const { activities, close } = createActivities(settings, client);
   const connection = await NativeConnection.connect({ address: temporal.address });
   const worker = await Worker.create({
     connection,
@@ -52,6 +63,7 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
     activities,
     shutdownGraceTime: '2 seconds',
     maxCachedWorkflows: 100,
+    maxHeartbeatThrottleInterval: '2 seconds', // a cancel travels back with a heartbeat
   });
   signal.addEventListener('abort', () => worker.shutdown(), { once: true });
   ready();
@@ -59,8 +71,29 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
   await Promise.all([client.close(), connection.close(), close()]);
 });
 
+/** Changing a setting and starting again changes the schedule and nothing else: a pause stays. */
+function batchSchedule({ BATCH_INTERVAL_SECONDS: everySeconds, BATCH_WINDOW_HOURS: windowHours }: Settings): WorkflowSchedule {
+  return {
+    id: batchScheduleId,
+    workflowType: batchWorkflowType,
+    workflowId: batchScheduleId,
+    taskQueue,
+    everySeconds,
+    args: [{ intervalSeconds: everySeconds, windowHours, publish: 'latest' } satisfies BatchInput],
+    catchupMinutes: 5,
+    note: `batch of the last ${windowHours} h`,
+  };
+}
+
+/** A folder of this process's own; those of processes that died are removed. */
+function ownScratch(root: string): string {
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  for (const pid of readdirSync(root)) if (!existsSync(`/proc/${pid}`)) rmSync(join(root, pid), { recursive: true, force: true });
+  return join(root, String(process.pid));
+}
+
 /** Everything that workflows may do, over one set of connections. A command to a Redis that is away fails and is tried again by Temporal. */
-function createActivities(settings: Settings): { activities: object; close: () => Promise<unknown> } {
+function createActivities(settings: Settings, temporal: TemporalClient): { activities: object; close: () => Promise<unknown> } {
   const name = 'sluice-worker';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const topicPrefix = settings.TOPIC_PREFIX;
@@ -73,10 +106,33 @@ function createActivities(settings: Settings): { activities: object; close: () =
   const shared = { redis, keys, admin, db, topicPrefix, connect: connectClientOf(settings), connector: connectorName };
   const tableNames = tables.map((table) => table.name);
   const topics = [...tableNames.map((table) => tableTopic(topicPrefix, table)), heartbeatTopic(topicPrefix), notificationTopic(topicPrefix)];
+  const { scratch } = layoutOf(settings.SLUICE_DATA_DIR);
+  const ttlMs = settings.BATCH_STAGING_TTL_HOURS * 3_600_000;
+  const staging =
+    settings.BATCH_STAGING === 'redis'
+      ? createRedisStaging({ redis, keys, ttlMs, bytesMax: settings.BATCH_STAGING_BYTES_MAX })
+      : createDirectoryStaging({ dir: access.stagingDir(settings), ttlMs });
   const silentMs = Math.max(settings.CONNECTOR_SILENT_MS, 6 * settings.HEARTBEAT_INTERVAL_MS);
   return {
     activities: {
       ...createHeartbeatActivities({ db, redis, keys, patienceMs: 20_000 }),
+      ...translateFailures(
+        createBatchActivities({
+          ...{ redis, keys, temporal, scratchDir: ownScratch(scratch) },
+          connectSource: () => connectPostgres({ ...access.batchReader(settings), name: 'sluice-batch' }),
+          staging,
+          supersededMs: settings.BATCH_KEEP_SECONDS * 1000,
+          keptMs: settings.BATCH_BACKFILL_KEEP_HOURS * 3_600_000,
+          memoryMb: settings.BATCH_MEMORY_MB,
+          threads: Math.min(4, availableParallelism()),
+          readers: settings.BATCH_EXTRACT_READERS,
+          pageRows: settings.BATCH_PAGE_ROWS,
+          pageBytes: settings.BATCH_PAGE_BYTES,
+          failuresMost: settings.BATCH_FAILURES_MOST,
+          pause: async (note) => void (await temporal.pauseSchedule(batchScheduleId, note)),
+          failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR),
+        }),
+      ),
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),

@@ -6,7 +6,7 @@ import { PipelineError } from '../domain/errors.ts';
 
 export const host = '127.0.0.1';
 
-export const portSettings = ['POSTGRES_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'REDIS_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT'] as const;
+export const portSettings = ['POSTGRES_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'REDIS_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'WORKER_METRICS_PORT'] as const;
 
 /** Throws port_taken with one line per port that cannot be used. */
 export async function requireFreePorts(settings: Settings): Promise<void> {
@@ -14,6 +14,7 @@ export async function requireFreePorts(settings: Settings): Promise<void> {
   const seen = new Map<number, string>();
   for (const name of portSettings) {
     const port = settings[name];
+    if (port === 0) continue; // switched off
     const twin = seen.get(port);
     if (twin) problems.push(`${name} and ${twin} are both ${port}: give one of them another port.`);
     seen.set(port, name);

@@ -17,6 +17,9 @@ export function layoutOf(dataDir: string) {
     temporal: inside('temporal'),
     logs: inside('logs'),
     run: inside('run'),
+    staging: inside('staging'),
+    /** One folder per worker process: what a step of the batch works in. */
+    scratch: inside('scratch'),
     stateFile: inside('run/stack.json'),
     logOf: (process: string) => inside(`logs/${process}.log`),
   };

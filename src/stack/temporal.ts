@@ -8,7 +8,10 @@ import { layoutOf } from './project.ts';
 import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import type { Tools } from './tools.ts';
 
-const searchAttributes = ['AlertType', 'AlertSeverity', 'AlertStatus', 'AlertEntity'];
+const searchAttributes = {
+  ...{ AlertType: 'Keyword', AlertSeverity: 'Keyword', AlertStatus: 'Keyword', AlertEntity: 'Keyword' },
+  ...{ PipelineStage: 'Keyword', WindowStart: 'Datetime', RowsLoaded: 'Int', QualityVerdict: 'Keyword' },
+};
 
 export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
   const { temporal: dir } = layoutOf(settings.SLUICE_DATA_DIR);
@@ -39,7 +42,7 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
           'start-dev',
           '--ui-disable-news-fetch',
           ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
-          ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+          ...Object.entries(searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
         ],
         env: serverEnvironment(inheritedEnvironment()),
       };

@@ -4,6 +4,7 @@
  */
 import { ApplicationFailure, CancellationScope, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, defineQuery, workflowInfo } from '@temporalio/workflow';
 import { rebuildProgressQuery, type NotedEnd, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from './contract.ts';
+import { messageOf } from './failure-text.ts';
 
 const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
 /** Servers may be away for as long as they like: each attempt is short, and what cannot work is not repeated. */
@@ -130,11 +131,6 @@ async function abandon(progress: RebuildProgress, error: unknown): Promise<void>
   if (!cancelled) progress.note = messageOf(error);
   await act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`);
   enter(progress, cancelled ? 'cancelled' : 'failed');
-}
-
-function messageOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function enter(progress: RebuildProgress, phase: RebuildProgress['phase']): void {

@@ -50,9 +50,12 @@ interface Report {
 }
 const report = async (): Promise<Report> => JSON.parse((await stack.sluice('connector', 'status', '--json')).stdout || '{"state":"UNKNOWN","supervisor":null}') as Report;
 
-/** A row that is new in the source; its key in Redis. */
+/** A row that is new in the source, sold once so that the generator never removes it; its key in Redis. */
 async function newRow(): Promise<string> {
-  const [row] = await stack.db.query<{ id: number }>("INSERT INTO products (name, price) VALUES ('sent into the silence', 1.00) RETURNING id");
+  const [row] = await stack.db.query<{ id: number }>(
+    `WITH product AS (INSERT INTO products (name, price) VALUES ('sent into the silence', 1.00) RETURNING id)
+     INSERT INTO order_items (product_id, quantity, unit_price) SELECT id, 1, 1.00 FROM product RETURNING product_id AS id`,
+  );
   return stack.keys.row('product', String(row!.id));
 }
 const arrived = async (key: string): Promise<boolean> => (await stack.redis.strings([key]))[0] !== null;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { format, inspect, parseEnv } from 'node:util';
-import { ConfigError, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+import { access, ConfigError, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
 import { settleSecrets } from '../../src/stack/secrets.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-config-'));
@@ -164,6 +164,20 @@ test('a missing secret says how to get it', () => {
 
 test('every setting says what it means', () => {
   for (const [name, schema] of Object.entries(settings)) assert.ok((schema.description ?? '').length >= 10, name);
+});
+
+test('a batch reads the source, or the replica that is named, with a connection for each reader', () => {
+  const reader = (env: Record<string, string>) => access.batchReader(loadSettings({ SLUICE_READER_PASSWORD: 'secret', ...env }, folderWith()));
+  const { host, port, user, max, statementTimeoutMs } = reader({ POSTGRES_PORT: '1001' });
+  assert.deepEqual([host, port, user, max, statementTimeoutMs], ['127.0.0.1', 1001, 'sluice_reader', 3, 600_000]);
+  const replica = reader({ BATCH_POSTGRES_HOST: 'replica', BATCH_POSTGRES_PORT: '1002', BATCH_EXTRACT_READERS: '5' });
+  assert.deepEqual([replica.host, replica.port, replica.max], ['replica', 1002, 6]);
+});
+
+test('staged files have a folder in the data folder, or the one that is named', () => {
+  const cwd = folderWith();
+  assert.equal(access.stagingDir(loadSettings({}, cwd)), join(cwd, '.sluice/staging'));
+  assert.equal(access.stagingDir(loadSettings({ BATCH_STAGING_DIR: 'shared' }, cwd)), join(cwd, 'shared'));
 });
 
 test('.env.example is what the schema prints, and sets nothing but defaults', () => {

@@ -34,7 +34,7 @@ const activities: SupervisorActivities & { planRebuild: () => Promise<never> } =
 };
 
 before(async () => {
-  temporal = await startTemporal(activities, 150);
+  temporal = await startTemporal(activities, { suggestedHistoryEvents: 150 });
 });
 beforeEach(() => {
   findings = [];

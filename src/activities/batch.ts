@@ -1,0 +1,143 @@
+/**
+ * The steps of a batch run. Each works in a scratch folder of its own that is gone afterwards, and hands over by staging.
+ * Invariant: a step that is repeated starts from what the step before it has staged, and leaves the same.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import { openDuckDb, sqlText, type DuckDb } from '../adapters/duckdb.ts';
+import type { Database } from '../adapters/postgres.ts';
+import { extract } from '../batch/extract.ts';
+import { dropLoaded, isLatest, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication } from '../batch/publish.ts';
+import { checkQuality } from '../batch/quality.ts';
+import type { Staging } from '../batch/staging.ts';
+import { transform } from '../batch/transform.ts';
+import { inspectWindows, type WindowDeps } from '../batch/windows.ts';
+import { PipelineError } from '../domain/errors.ts';
+import type { Failpoint } from '../telemetry/failpoint.ts';
+import { recordTables, type BackfillActivities, type BatchActivities } from '../workflows/batch-contract.ts';
+
+export interface BatchDeps extends Publication, WindowDeps {
+  redis: Publication['redis'];
+  /** The source, or a read replica of it: connections of one extraction, a reader's each and one more. */
+  connectSource: () => Database;
+  staging: Staging;
+  /** Emptied when the worker starts. */
+  scratchDir: string;
+  memoryMb: number;
+  threads: number;
+  readers: number;
+  pageRows: number;
+  pageBytes: number;
+  /** The schedule is paused after so many failures in a row. */
+  failuresMost: number;
+  pause: (note: string) => Promise<void>;
+  failpoint: Failpoint;
+}
+
+interface Work {
+  duck: DuckDb;
+  dir: string;
+  signal: AbortSignal;
+  /** Told to Temporal with the next heartbeat. */
+  progress: (details: unknown) => void;
+}
+
+const heartbeatMs = 3_000;
+
+export function createBatchActivities(deps: BatchDeps): BatchActivities & BackfillActivities {
+  const { staging } = deps;
+  return {
+    extractTables: (input) => inScratch(deps, (on) => extractTables(deps, on, input)),
+    checkQuality: ({ set, window }) =>
+      inScratch(deps, async ({ duck, dir, signal }) => {
+        await staging.fetch(set, dir);
+        return checkQuality({ db: duck, sourceDir: dir, window, lastGoodRows: await lastGoodRows(deps), signal });
+      }),
+    transformTables: (input) => inScratch(deps, (on) => transformTables(deps, on, input)),
+    loadRecords: (input) => inScratch(deps, (on) => loadRecords(deps, on, input)),
+    recordFailure: (report, { why }, isScheduled) => recordFailure(deps, report, why, isScheduled),
+    pauseSchedule: async (failures, why) => {
+      if (failures < deps.failuresMost) return;
+      await deps.pause(`Paused by Sluice after ${failures} failed runs in a row. The last: ${why}. Once that is mended: npx sluice batch resume`);
+    },
+    inspectWindows: (ends) => inspectWindows(deps, ends),
+    dropRun: async (runId, isPublished) => {
+      await staging.drop(runId);
+      if (!isPublished) await dropLoaded(deps, runId);
+    },
+  };
+}
+
+type Input<Step extends keyof BatchActivities> = Parameters<BatchActivities[Step]>[0];
+
+/** What an attempt before this one has staged is dropped: it was another moment. */
+async function extractTables({ staging, connectSource, failpoint, readers, pageRows, pageBytes }: BatchDeps, { duck, dir, signal, progress }: Work, { runId, round, snapshot }: Input<'extractTables'>) {
+  await staging.drop(runId);
+  const set = `${runId}/${round}-${Context.current().info.attempt}/source`;
+  const failing: Staging = {
+    ...staging,
+    put: async (...file) => {
+      await staging.put(...file);
+      failpoint('batch.extract');
+    },
+  };
+  const db = connectSource();
+  try {
+    const done = await extract({ db, duck, staging: failing, set, scratchDir: dir, readers, pageRows, pageBytes, signal, onProgress: progress, ...(snapshot !== null && { snapshot }) });
+    return { set, ...done };
+  } finally {
+    await db.close();
+  }
+}
+
+async function transformTables({ staging, failpoint }: BatchDeps, { duck, dir, signal }: Work, { set, window }: Input<'transformTables'>) {
+  const [sourceDir, outDir] = [join(dir, 'source'), join(dir, 'records')];
+  await staging.fetch(set, sourceDir);
+  failpoint('batch.transform');
+  const insights = await transform({ db: duck, sourceDir, outDir, window, signal });
+  const records = set.replace(/[^/]*$/, `records-${Context.current().info.attempt}`);
+  for (const table of recordTables) await staging.put(records, `${table}.parquet`, join(outDir, `${table}.parquet`));
+  await staging.seal(records);
+  return { set: records, insights };
+}
+
+async function loadRecords(deps: BatchDeps, { duck, dir, signal, progress }: Work, { set, insights, report }: Input<'loadRecords'>) {
+  await deps.staging.fetch(set, dir);
+  for (const table of recordTables) {
+    const records = duck.batches<BatchRecord>(`SELECT id, record FROM read_parquet(${sqlText(join(dir, `${table}.parquet`))})`, signal);
+    await loadTable(deps, table, report.runId, records, (written) => {
+      deps.failpoint('batch.load');
+      progress({ table, written });
+    });
+  }
+  const published = await publish(deps, report, insights, Date.now());
+  if (published === 'incomplete') throw new PipelineError('redis_unavailable', 'Redis lost records of this run while they were loaded: loading them again');
+  deps.failpoint('batch.published');
+  const records = Object.values(insights.records_processed).reduce((sum, count) => sum + count, 0);
+  return { records, isLatest: await isLatest(deps, report.runId) };
+}
+
+/** Runs one step with a DuckDB and a folder of its own, with heartbeats, until it ends or is cancelled. Adds the seconds it took. */
+async function inScratch<T extends object>({ scratchDir, memoryMb, threads }: BatchDeps, work: (on: Work) => Promise<T>): Promise<T & { seconds: number }> {
+  const context = Context.current();
+  const startMs = performance.now();
+  const { activityId, attempt, workflowExecution } = context.info;
+  const dir = join(scratchDir, `${workflowExecution?.runId}-${activityId}-${attempt}`);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  let details: unknown = null;
+  const beat = setInterval(() => context.heartbeat(details), heartbeatMs);
+  let duck: DuckDb | undefined;
+  try {
+    duck = await openDuckDb({ dir, memoryMb, threads });
+    const result = await work({ duck, dir, signal: context.cancellationSignal, progress: (told) => (details = told) });
+    return { ...result, seconds: Math.round(performance.now() - startMs) / 1000 };
+  } catch (error) {
+    if (context.cancellationSignal.aborted) await context.cancelled; // rejects with what Temporal expects of a cancelled activity
+    throw error;
+  } finally {
+    clearInterval(beat);
+    await duck?.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
