@@ -1,10 +1,10 @@
 /**
  * `npm run chaos -- --all | <name …> [--repeat N] [--seed S] [--list]`: scenarios that break a real stack under load.
- * Each run of a scenario has a stack of its own and a seed that repeats its choices: round r of seed S is seed S + r.
+ * Each run of a scenario has a stack to itself and a seed that repeats its choices: round r of seed S is seed S + r.
  * Invariant: a test that passes without having shown that its fault landed counts as failed.
  * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
  */
-import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -84,17 +84,27 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
   console.log(`\n${name}, seed ${seed}, ${consumers} consumer(s)`);
   const startedMs = performance.now();
   const result: Result = { scenario: name, seed, seconds: 0, landed: [], failures: [] };
-  const stack = await startStack({ SLUICE_CDC_CONSUMERS: String(consumers) });
   try {
-    process.env['SLUICE_TEST_STACK'] = JSON.stringify({ dir: stack.dir, env: stack.env });
-    process.env['SLUICE_CHAOS_SEED'] = String(seed);
-    await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
-    if (result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
-  } finally {
-    await stack.stop();
+    await runOnStack(result, file, consumers);
+  } catch (error) {
+    result.failures.push(error instanceof Error ? error.message : String(error)); // no stack: the other scenarios may have one
+    console.log(`  FAILED    ${result.failures.at(-1)}`);
   }
   result.seconds = Math.round((performance.now() - startedMs) / 1000);
   return result;
+}
+
+/** A scenario that starts a stack of its own is given none. */
+async function runOnStack(result: Result, file: string, consumers: number): Promise<void> {
+  const stack = readFileSync(file, 'utf8').includes('useStack(') ? await startStack({ SLUICE_CDC_CONSUMERS: String(consumers) }) : null;
+  try {
+    process.env['SLUICE_TEST_STACK'] = stack ? JSON.stringify({ dir: stack.dir, env: stack.env }) : '';
+    process.env['SLUICE_CHAOS_SEED'] = String(result.seed);
+    await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
+    if (stack && result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
+  } finally {
+    await stack?.stop();
+  }
 }
 
 /** The stack's folder goes with the stack. */

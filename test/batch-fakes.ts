@@ -20,7 +20,7 @@ export function createBatchFakes() {
     checkQuality: async ({ window }) => {
       calls.push('check');
       windows.push(window);
-      const findings = script.verdict === 'pass' ? [] : [{ name: 'orders have customers', severity: 'block' as const, failed: 1, detail: '1 row' }];
+      const findings = script.verdict === 'pass' ? [] : [{ name: 'orders have customers', severity: 'block' as const, failed: 1, detail: '1 row of orders without a customer' }];
       return { verdict: script.verdict, findings, passed: 12, seconds: 0.1 };
     },
     transformTables: async () => {

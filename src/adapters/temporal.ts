@@ -18,6 +18,8 @@ export interface WorkflowSchedule {
   /** Slots missed while the server was away are made up for when they are no older; default a minute. */
   catchupMinutes?: number;
   note: string;
+  /** Markdown, shown on each run's page. */
+  details?: string;
 }
 
 export interface ScheduleState {
@@ -36,6 +38,8 @@ export interface WorkflowStart {
   taskQueue: string;
   args: unknown[];
   note: string;
+  /** Markdown, shown on the run's page. */
+  details?: string;
 }
 
 /** As Temporal names them: RUNNING, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT, … */
@@ -63,6 +67,7 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
             taskQueue: schedule.taskQueue,
             args: schedule.args ?? [],
             staticSummary: schedule.note,
+            ...(schedule.details && { staticDetails: schedule.details }),
           },
           policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: `${schedule.catchupMinutes ?? 1} minutes` as const },
         };
@@ -83,10 +88,10 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
 function workflows(client: Client) {
   return {
     /** Starts a workflow; false when one with this id is running already. */
-    startWorkflow: ({ id, type, taskQueue, args, note }: WorkflowStart): Promise<boolean> =>
+    startWorkflow: ({ id, type, taskQueue, args, note, details }: WorkflowStart): Promise<boolean> =>
       guard(async () => {
         try {
-          await client.workflow.start(type, { workflowId: id, taskQueue, args, staticSummary: note });
+          await client.workflow.start(type, { workflowId: id, taskQueue, args, staticSummary: note, ...(details && { staticDetails: details }) });
           return true;
         } catch (error) {
           if (error instanceof WorkflowExecutionAlreadyStartedError) return false;

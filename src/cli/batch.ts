@@ -7,7 +7,7 @@ import { windowAt } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { projectRoot } from '../stack/project.ts';
-import { batchProgressQuery, batchScheduleId, batchWorkflowId, batchWorkflowType, type BatchInput, type BatchProgress, type BatchStage } from '../workflows/batch-contract.ts';
+import { batchDetails, batchProgressQuery, batchScheduleId, batchWorkflowId, batchWorkflowType, type BatchInput, type BatchProgress, type BatchStage } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
 import { parseTime } from './duration.ts';
 import { startAndFollow, withTemporal, type FollowOptions, type ProgressView } from './follow-workflow.ts';
@@ -53,7 +53,7 @@ function runBatch(windowEnd: string | undefined, options: FollowOptions): Promis
   const window = windowEnd === undefined ? windowAt(Date.now(), BATCH_INTERVAL_SECONDS * 1000, BATCH_WINDOW_HOURS * 3_600_000) : windowAt(Date.parse(windowEnd), 1000, BATCH_WINDOW_HOURS * 3_600_000);
   if (Date.parse(window.end) > Date.now()) throw new PipelineError('bad_argument', `--window-end ${window.end} is not over yet`);
   const input: BatchInput = { window, publish: 'latest' };
-  return withTemporal((temporal) => startAndFollow(temporal, { id: batchWorkflowId(window.end), type: batchWorkflowType, taskQueue, args: [input], note: `batch of ${window.start} – ${window.end}, by hand` }, view, options));
+  return withTemporal((temporal) => startAndFollow(temporal, { id: batchWorkflowId(window.end), type: batchWorkflowType, taskQueue, args: [input], note: `batch of ${window.start} – ${window.end}, by hand`, details: batchDetails }, view, options));
 }
 
 function changeSchedule(change: (temporal: TemporalClient) => Promise<boolean>, done: string): Promise<void> {

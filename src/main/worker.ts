@@ -24,7 +24,7 @@ import { connectClientOf, connectorName } from '../stack/connect.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
-import { batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
+import { batchDetails, batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
@@ -82,6 +82,7 @@ function batchSchedule({ BATCH_INTERVAL_SECONDS: everySeconds, BATCH_WINDOW_HOUR
     args: [{ intervalSeconds: everySeconds, windowHours, publish: 'latest' } satisfies BatchInput],
     catchupMinutes: 5,
     note: `batch of the last ${windowHours} h`,
+    details: batchDetails,
   };
 }
 

@@ -20,6 +20,8 @@ export interface ServerSpec {
   /** One attempt, repeated until it resolves; or `message`: a Node process that sends `ready` over its channel. */
   ready: (() => Promise<unknown>) | 'message';
   stopSignal: 'SIGTERM' | 'SIGINT';
+  /** How often a first start is tried; once when not given. */
+  firstStartsMost?: number;
 }
 
 /** How long a start may take until it counts as failed. */

@@ -45,14 +45,18 @@ export class SupervisedProcess {
     return { name, pid: this.#child?.pid ?? null, startTime: this.#startTime, ports, state: this.#state, restarts: this.#restarts };
   }
 
-  /** Resolves when it is ready; from then on it is kept alive. Throws server_failed when this first start fails. */
+  /** Resolves when it is ready; from then on it is kept alive. Throws server_failed when its first starts fail. */
   async start(): Promise<void> {
     this.#enter('starting');
-    try {
-      await (this.#launching = this.#launch());
-    } catch (error) {
-      this.#enter('failed');
-      throw error;
+    for (let starts = 1; ; starts += 1) {
+      try {
+        await (this.#launching = this.#launch());
+        break;
+      } catch (error) {
+        if (!this.#stopping.signal.aborted && starts < (this.spec.firstStartsMost ?? 1)) continue;
+        this.#enter('failed');
+        throw error;
+      }
     }
     this.#enter('running');
     void this.#keepAlive();

@@ -21,6 +21,7 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
     name: 'temporal',
     ports: [settings.TEMPORAL_PORT, settings.TEMPORAL_UI_PORT],
     stopSignal: 'SIGTERM',
+    firstStartsMost: 3, // its services listen on ports that it picks beforehand, and another process may be quicker
     command: async () => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       httpPort = await findFreePort();

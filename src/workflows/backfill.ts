@@ -8,6 +8,7 @@ import { whyNoSpan, windowCount, windowOf, type BatchWindow } from '../domain/ba
 import {
   backfillPolicies,
   backfillProgressQuery,
+  batchDetails,
   batchWorkflowId,
   isWanted,
   pauseSignal,
@@ -105,6 +106,7 @@ async function runWindow(window: BatchWindow, progress: BackfillProgress, childr
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       cancellationType: 'WAIT_CANCELLATION_COMPLETED',
       staticSummary: `batch of ${window.start} – ${end}, backfilled`,
+      staticDetails: batchDetails,
     });
     children.set(end, child);
     await child.result();

@@ -6,6 +6,13 @@ export const batchScheduleId = 'batch-etl';
 export const batchWorkflowType = 'batchEtl';
 export const batchWorkflowId = (windowEnd: string): string => `batch-etl/${windowEnd}`;
 
+/** On each run's page in Temporal Web. */
+export const batchDetails = [
+  'Extracts the shop as of one moment, checks it, computes records of customers, products and orders, and publishes them in Redis, all at once.',
+  '- what it came to: the result, or `batch_summary:<run id>` in Redis',
+  '- paused, failed or blocked: `npx sluice batch status`',
+].join('\n');
+
 /** Which pointers a whole run moves: `latest` and its window's, its window's alone, or none. */
 export type BatchPublish = 'latest' | 'window' | 'none';
 

@@ -146,7 +146,7 @@ function describe({ stage, window, round, rows, verdict, note }: BatchProgress, 
 const headline = ({ findings }: QualityResult): string =>
   findings
     .filter(({ severity }) => severity === 'block')
-    .map(({ name, detail }) => `${name} (${detail})`)
+    .map(({ detail }) => detail)
     .join('; ');
 
 /** Of a blocked run the staged rows stay until they expire, for whoever looks into it. A cancelled run is nobody's failure. */

@@ -52,6 +52,19 @@ test('it starts, is restarted when it is killed, and stays away once stopped', a
   assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
 });
 
+test('a first start that fails is tried as often as it may be, and then told', async (t) => {
+  const file = join(dir, 'starts');
+  const failing = (times: number): string => `const fs = require('fs'); fs.appendFileSync('${file}', '.'); if (fs.readFileSync('${file}', 'utf8').length <= ${times}) process.exit(3); ${steady}`;
+  const { one } = aProcess(failing(2), { firstStartsMost: 3 });
+  t.after(() => one.stop(5000));
+  await one.start();
+  assert.deepEqual([one.record.state, one.record.restarts, readFileSync(file, 'utf8')], ['running', 0, '...']);
+  rmSync(file);
+  const { one: hopeless } = aProcess(failing(9), { firstStartsMost: 2 });
+  await assert.rejects(hopeless.start(), (error: PipelineError) => error.code === 'server_failed');
+  assert.deepEqual([hopeless.record.state, readFileSync(file, 'utf8')], ['failed', '..']);
+});
+
 test('it is not started again while its start is held', async (t) => {
   mkdirSync(join(dir, 'failpoints'));
   writeFileSync(join(dir, 'failpoints', 'start.worker'), '');

@@ -98,7 +98,7 @@ test('a blocked run loads nothing, says why, and leaves what is staged for a per
   const handle = await start();
   const { type, message } = await causeOf(handle);
   assert.equal(type, 'quality_blocked');
-  assert.match(message, /orders have customers/);
+  assert.match(message, /1 row of orders without a customer/);
   assert.deepEqual(calls.slice(0, 2), ['extract 1', 'check']);
   assert.equal(calls.length, 3);
   assert.match(calls[2]!, /^failure block /);
