@@ -1,7 +1,7 @@
 /** Prints .env.example from the settings schema: `npx tsx scripts/print-env-example.ts > .env.example`. */
-import { secretNames, settings } from '../src/config.ts';
+import { givenSecretNames, secretNames, settings } from '../src/config.ts';
 
-const secrets = new Set<string>(secretNames);
+const secrets = new Set<string>([...secretNames, ...givenSecretNames]);
 
 console.log(`# Every setting with its default. Copy to .env and keep only what you change; the environment goes before .env.
 # An empty value counts as not given. For a secret, <NAME>_FILE may name a file that holds it.`);

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
+import type { RuleLimits } from './domain/rules/rule.ts';
 import { Secret } from './domain/secret.ts';
 
 const environment: Record<string, string | undefined> = process.env;
@@ -18,6 +19,14 @@ const secret = () =>
     .string()
     .min(1)
     .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces')
+    .transform((text) => new Secret(text))
+    .optional();
+/** An address that may hold a token: as secret as a password. */
+const secretUrl = () =>
+  z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces')
+    .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).username === '', 'an address such as https://example.org/hook, without user and password')
     .transform((text) => new Secret(text))
     .optional();
 const identifier = (fallback: string) =>
@@ -101,6 +110,32 @@ export const settings = {
   BATCH_STAGING_BYTES_MAX: count(1024 * 1024 * 1024, 1024 * 1024).describe('Most bytes one extraction may stage in Redis; more needs BATCH_STAGING=directory'),
   BATCH_STAGING_TTL_HOURS: count(6, 1, 24 * 30).describe('Staged data that nobody dropped are gone after this, hours'),
 
+  SLUICE_STREAM: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the stream and alerts consumers: figures by minute of event time, anomalies, alerts'),
+  STREAM_ALLOWED_LATENESS_MS: count(120_000, 0, 86_400_000).describe('A minute of the stream closes this long after its end in event time, milliseconds; what comes later is counted as late'),
+  STREAM_BUFFER_SIZE: count(1000, 1, 2000).describe('Most events one batch of the stream may hold'),
+  HIGH_VALUE_ORDER_THRESHOLD: z
+    .string()
+    .regex(/^\d{1,10}(\.\d{1,2})?$/, 'an amount such as 1000.00')
+    .default('1000.00')
+    .describe('An order of more than this is told (high_value_order)'),
+  BULK_ORDERS_MAX: count(10, 1, 10_000).describe('More orders of one customer within 60 s are told (bulk_orders)'),
+  STOCK_DEPLETION_UNITS_MAX: count(50, 1, 1_000_000).describe('More units of one product sold within 60 s are told (rapid_stock_depletion)'),
+  LOW_STOCK_BELOW: count(10, 1, 1_000_000).describe('A stock that falls below this is told until it is restocked (low_stock), units'),
+  GEO_SHARE_PERCENT: count(80, 1, 99).describe("A larger share of a minute's new customers from one state is told (geographic_anomaly), percent"),
+  GEO_CUSTOMERS_MIN: count(6, 1, 1_000_000).describe('With fewer new customers in the minute geographic_anomaly says nothing'),
+  ALERT_GAP_SECONDS: count(300, 1, 86_400).describe('Crossings of one rule and entity that are at most this far apart are one episode, seconds of event time'),
+  ALERT_WEBHOOK_URL: secretUrl().describe('Address that is told of alerts as CloudEvents, signed with ALERT_WEBHOOK_SECRET; without it no webhook'),
+  ALERT_WEBHOOK_SECRET: secret().describe('Key of the signature X-Sluice-Signature; needed with ALERT_WEBHOOK_URL'),
+  ALERT_SLACK_URL: secretUrl().describe('Address of a Slack incoming webhook, or of what takes the same; without it no Slack'),
+  ALERT_ROUTES_FILE: z.string().min(1).optional().describe('JSON file that says who is told of which alert; without it every configured channel is'),
+  ALERT_ESCALATE_L2_SECONDS: count(300).describe('A HIGH alert that nobody has acknowledged goes to level 2 after this, seconds'),
+  ALERT_ESCALATE_L3_SECONDS: count(900).describe('And to level 3 after this, seconds; more than ALERT_ESCALATE_L2_SECONDS'),
+  ALERT_QUIET_SECONDS: count(1800).describe('An alert without another occurrence for this long is resolved, seconds; low_stock is not, it says itself when it is over'),
+  ALERT_DELIVERY_SECONDS: count(240, 5, 86_400).describe('How long a channel that does not take a notice is tried, seconds; then the others are told that it fails'),
+  ALERT_TIMEOUT_MS: count(10_000, 100, 20_000).describe('How long one attempt waits for the answer of a channel, milliseconds'),
+  ALERT_STORM_MOST: count(10).describe('When more alerts of one type come within a minute, the others are told as one'),
+  ALERT_MAX_AGE_MS: count(6 * 3_600_000, 60_000).describe('An alert about something older than this starts nothing, milliseconds; less than the retention of the Temporal namespace'),
+
   SLUICE_GENERATOR: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the mock data generator'),
   MOCK_DATA_RECORDS_PER_BATCH: count(10, 1, 10_000).describe('Shop actions the generator makes per batch'),
   MOCK_DATA_INTERVAL_SECONDS: z.coerce.number().min(0.01).max(3600).default(1).describe('Pause between generator batches, seconds'),
@@ -126,6 +161,10 @@ export const secretNames = [
 ] as const;
 export type SecretName = (typeof secretNames)[number];
 
+/** Secrets that only an operator can know: never generated, in force when this start was given them. */
+export const givenSecretNames = ['ALERT_WEBHOOK_URL', 'ALERT_WEBHOOK_SECRET', 'ALERT_SLACK_URL'] as const;
+const allSecretNames = [...secretNames, ...givenSecretNames];
+
 /** Where the passwords in force are recorded. */
 export const secretsFile = (dataDir: string): string => resolve(dataDir, 'secrets.env');
 
@@ -136,7 +175,7 @@ export function readEnvFile(path: string): Record<string, string> {
 
 /** What a child process may inherit: our environment without the secrets (Node processes read secrets.env themselves). */
 export function inheritedEnvironment(): Record<string, string> {
-  const hidden = new Set<string>(secretNames.flatMap((name) => [name, `${name}_FILE`]));
+  const hidden = new Set<string>(allSecretNames.flatMap((name) => [name, `${name}_FILE`]));
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !hidden.has(name))) as Record<string, string>;
 }
 
@@ -151,7 +190,7 @@ export function settingsEnvironment(loaded: Settings): Record<string, string> {
 
 function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
   const merged = { ...env };
-  for (const name of secretNames) {
+  for (const name of allSecretNames) {
     const file = env[`${name}_FILE`];
     if (merged[name] || !file) continue;
     if (!existsSync(file)) throw new ConfigError(`${name}_FILE names ${file}, which does not exist`);
@@ -170,10 +209,11 @@ export function loadSettings(env: Record<string, string | undefined> = environme
   return parseSettings({ ...dotenv, ...recorded, ...given }, dataDir, cwd);
 }
 
-/** The settings that a start is to put in force: a password in `.env` goes before the recorded one. */
+/** The settings that a start is to put in force: a password in `.env` goes before the recorded one, and what only an operator knows is not kept. */
 export function loadStartSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
   const { given, dotenv, recorded, dataDir } = readSources(env, cwd);
-  return parseSettings({ ...recorded, ...dotenv, ...given }, dataDir, cwd);
+  const kept = Object.fromEntries(Object.entries(recorded).filter(([name]) => !givenSecretNames.some((one) => one === name)));
+  return parseSettings({ ...kept, ...dotenv, ...given }, dataDir, cwd);
 }
 
 type Source = Record<string, string | undefined>;
@@ -194,8 +234,8 @@ function parseSettings(values: Source, dataDir: string, cwd: string): Settings {
     });
     throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
   }
-  const { SLUICE_TOOLS_DIR: toolsDir, BATCH_STAGING_DIR: stagingDir } = parsed.data;
-  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, toolsDir), ...(stagingDir && { BATCH_STAGING_DIR: resolve(cwd, stagingDir) }) };
+  const { SLUICE_TOOLS_DIR: toolsDir, BATCH_STAGING_DIR: stagingDir, ALERT_ROUTES_FILE: routesFile } = parsed.data;
+  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, toolsDir), ...(stagingDir && { BATCH_STAGING_DIR: resolve(cwd, stagingDir) }), ...(routesFile && { ALERT_ROUTES_FILE: resolve(cwd, routesFile) }) };
 }
 
 function withoutEmpty(env: Record<string, string | undefined>): Record<string, string | undefined> {
@@ -203,10 +243,23 @@ function withoutEmpty(env: Record<string, string | undefined>): Record<string, s
 }
 
 /** The secret, or a ConfigError that says how to get it. */
-export function requireSecret(loaded: Settings, name: SecretName): Secret {
+export function requireSecret(loaded: Settings, name: SecretName | (typeof givenSecretNames)[number]): Secret {
   const value = loaded[name];
   if (!value) throw new ConfigError(`${name} is not set. Start the stack once (npm start generates it) or set it in the environment.`);
   return value;
+}
+
+/** The thresholds of the stream's rules; money in whole cents. */
+export function ruleLimits(loaded: Settings): RuleLimits {
+  const [whole = '', fraction = ''] = loaded.HIGH_VALUE_ORDER_THRESHOLD.split('.');
+  return {
+    highValueCents: Number(whole + fraction.padEnd(2, '0')),
+    bulkOrdersMax: loaded.BULK_ORDERS_MAX,
+    stockDepletionUnitsMax: loaded.STOCK_DEPLETION_UNITS_MAX,
+    lowStockBelow: loaded.LOW_STOCK_BELOW,
+    geoSharePercent: loaded.GEO_SHARE_PERCENT,
+    geoCustomersMin: loaded.GEO_CUSTOMERS_MIN,
+  };
 }
 
 const host = '127.0.0.1';

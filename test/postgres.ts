@@ -20,9 +20,13 @@ export interface TestShop {
   owner: Database;
   /** As sluice_reader, which may only read. */
   reader: Database;
+  /** As sluice_writer, which may change rows and nothing else. */
+  writer: Database;
 }
 
 export interface TestPostgres {
+  /** With it a process of ours finds this server, its first database and its passwords. */
+  environment: Record<string, string>;
   openShop: () => Promise<TestShop>;
   /** Ends the server at once, as a crash does, and starts it again. */
   restart: () => Promise<void>;
@@ -39,6 +43,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const maintenance = connectAdmin(settings, 'postgres');
   const opened: Database[] = [maintenance];
   return {
+    environment: { SLUICE_DATA_DIR: dir, POSTGRES_PORT: String(settings.POSTGRES_PORT) },
     openShop: async () => {
       const database = `shop_${opened.length}`;
       await maintenance.query(`CREATE DATABASE ${database} TEMPLATE ${settings.POSTGRES_DB}`);
@@ -46,8 +51,9 @@ export async function startPostgres(): Promise<TestPostgres> {
         connectPostgres({ host: '127.0.0.1', port: settings.POSTGRES_PORT, database, user, password, name: `test-${user}`, max: 5, statementTimeoutMs: 60_000 });
       const owner = connect(settings.POSTGRES_USER, settings.POSTGRES_PASSWORD);
       const reader = connect('sluice_reader', settings.SLUICE_READER_PASSWORD);
-      opened.push(owner, reader);
-      return { owner, reader };
+      const writer = connect('sluice_writer', settings.SLUICE_WRITER_PASSWORD);
+      opened.push(owner, reader, writer);
+      return { owner, reader, writer };
     },
     restart: async () => {
       await end(server, 'SIGQUIT');

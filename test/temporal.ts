@@ -18,6 +18,8 @@ export const workflowBundle = { codePath: 'dist/workflow-bundle.js' };
 
 export interface TestTemporal {
   client: Client;
+  /** host:port of the frontend. */
+  address: string;
   stop: () => Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function startTemporal(activities: object, { suggestedHistoryEvents
   const run = worker.run();
   return {
     client: new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE }),
+    address,
     stop: async () => {
       worker.shutdown();
       await run;
@@ -64,6 +67,10 @@ export async function startTemporal(activities: object, { suggestedHistoryEvents
 
 /** Every workflow that is started over `connection` skips time; the server knows it, the client does not yet. */
 function skipTimeOf({ workflowService }: Connection): void {
-  const start = workflowService.startWorkflowExecution.bind(workflowService) as (request: object, ...rest: unknown[]) => unknown;
-  workflowService.startWorkflowExecution = ((request: object, ...rest: unknown[]) => start({ ...request, timeSkippingConfig: { enabled: true } }, ...rest)) as typeof workflowService.startWorkflowExecution;
+  const skipping = <F>(call: F): F => {
+    const start = (call as (request: object, ...rest: unknown[]) => unknown).bind(workflowService);
+    return ((request: object, ...rest: unknown[]) => start({ ...request, timeSkippingConfig: { enabled: true } }, ...rest)) as F;
+  };
+  workflowService.startWorkflowExecution = skipping(workflowService.startWorkflowExecution);
+  workflowService.signalWithStartWorkflowExecution = skipping(workflowService.signalWithStartWorkflowExecution);
 }

@@ -1,6 +1,7 @@
 /** Which parts there are, how large each is, and what they share: one lab, one filled topic. */
 import { fillTopic } from './topic.ts';
 import { applyTable, measureApply } from './apply-stage.ts';
+import { batchEtlTable, measureBatchEtl } from './batch-etl.ts';
 import { fenceCostTable, measureFenceCost } from './fence-cost.ts';
 import { measureProfile, profileTable } from './profile.ts';
 import { measureMemory, memoryTable } from './memory.ts';
@@ -74,6 +75,10 @@ export async function runParts({ parts, quick, redisFile, say, done }: BenchOpti
     } finally {
       await stack.stop();
     }
+  }
+  if (wanted('g')) {
+    const result = await measureBatchEtl(quick ? { orders: 50_000, rounds: 2 } : { orders: 1_000_000, rounds: 5 }, say);
+    add('g', result, batchEtlTable(result));
   }
 }
 

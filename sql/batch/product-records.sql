@@ -11,9 +11,13 @@ SELECT id::VARCHAR AS id,
          'unique_orders', f.orders,
          'window_sold', f.window_units,
          'window_revenue', money(f.window_cents),
-         'revenue_per_unit', CASE WHEN f.units = 0 THEN '0.00' ELSE money(quotient(f.cents, f.units)) END,
-         'turnover_rate', ten_thousandths(quotient(10_000 * f.units, greatest(f.stock, 1))),
+         'revenue_per_unit', money(f.unit_cents),
+         'turnover_rate', ten_thousandths(f.turnover),
          'performance_category', f.performance,
          'stock_status', f.stock_status
        )::VARCHAR AS record
-FROM product_facts f JOIN products p USING (id)
+FROM (
+  -- A macro writes out its argument several times: it gets the name of a column, not a division.
+  SELECT *, CASE WHEN units = 0 THEN 0 ELSE quotient(cents, units) END AS unit_cents, quotient(10_000 * units, greatest(stock, 1)) AS turnover
+  FROM product_facts
+) f JOIN products p USING (id)

@@ -58,11 +58,10 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     async *batches<T extends object>(sql: string, signal?: AbortSignal) {
       const result = await ask(signal, () => connection.stream(sql));
       const names = result.columnNames();
-      const named = (row: Cell[]): object => Object.fromEntries(names.map((name, column) => [name, row[column]]));
       for (;;) {
         const chunk = await ask(signal, () => result.fetchChunk());
         if (!chunk || chunk.rowCount === 0) return;
-        yield chunk.convertRows(toCell).map(named) as T[];
+        yield rowsOf(names, chunk.convertColumns(toCell)) as T[];
       }
     },
     async close() {
@@ -91,6 +90,10 @@ async function open({ dir, memoryMb, threads }: DuckDbOptions): Promise<{ instan
   await connection.run(`SET TimeZone = 'UTC'`);
   return { instance, connection };
 }
+
+/** Column by column: the driver reads a value of a row several times slower than one of a column. */
+const rowsOf = (names: string[], columns: Cell[][]): object[] =>
+  (columns[0] ?? []).map((_, row) => Object.fromEntries(names.map((name, column) => [name, columns[column]![row]])));
 
 const interruptAgainMs = 20;
 

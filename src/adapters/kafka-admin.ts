@@ -1,5 +1,5 @@
 /** Topics, offsets and the identity of a Kafka cluster. With kafka-consumer.ts and kafka-producer.ts the only importer of kafkajs. */
-import kafkajs, { type DescribeConfigResponse } from 'kafkajs';
+import kafkajs, { type Admin, type DescribeConfigResponse } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
 
@@ -76,12 +76,25 @@ export function createKafkaAdmin(options: KafkaOptions) {
           .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
           .sort((a, b) => a.partition - b.partition),
       ),
-    /** Ids of the members of a group; that of a static member is its instance id, a dash and a UUID. */
-    memberIds: (group: string): Promise<string[]> => run(async () => (await admin.describeGroups([group])).groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))),
+    ...ofGroups(admin, run),
     /** Removes what stands before `offset`. Safe to repeat. */
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     close: () => admin.disconnect(),
+  };
+}
+
+/** What is asked about a consumer group. */
+function ofGroups(admin: Admin, run: <T>(work: () => Promise<T>) => Promise<T>) {
+  return {
+    /** Next offset that a group has committed, by partition; partitions without one are left out. */
+    committed: (group: string, topic: string): Promise<Map<number, bigint>> =>
+      run(async () => {
+        const [of] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+        return new Map((of?.partitions ?? []).filter(({ offset }) => BigInt(offset) >= 0n).map(({ partition, offset }) => [partition, BigInt(offset)]));
+      }),
+    /** Ids of the members of a group; that of a static member is its instance id, a dash and a UUID. */
+    memberIds: (group: string): Promise<string[]> => run(async () => (await admin.describeGroups([group])).groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))),
   };
 }
 

@@ -3,9 +3,9 @@
  * is rounded. Failures leave as PipelineError by SQLSTATE; a restarted server costs the queries in flight, never the process.
  */
 import { DatabaseError, Pool, type PoolClient, type QueryResult, types } from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import { PipelineError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
+import { copyOut } from './postgres-copy.ts';
 
 export interface PostgresOptions {
   host: string;
@@ -32,8 +32,13 @@ export interface SnapshotReader extends Queryable {
    * Streams the rows of `select` as CSV (NULL is nothing, an empty text `""`). `take` gets the bytes as they come, cut anywhere, and
    * the next when it has resolved. Returns the number of rows. After a failure, its own or that of `take`, the transaction is over.
    */
-  copyCsv(select: string, take: (chunk: Buffer) => Promise<void>): Promise<number>;
+  copyCsv(select: string, values: CopiedValues, take: (chunk: Buffer) => Promise<void>): Promise<number>;
 }
+
+/** `bare`: numbers and times, none of which is ever quoted. The server then prints the same without looking at each for what to quote, a fifth faster. */
+export type CopiedValues = 'quoted' | 'bare';
+
+const copyFormats: Record<CopiedValues, string> = { quoted: `FORMAT csv`, bare: `FORMAT text, DELIMITER ',', NULL ''` };
 
 export interface SnapshotOptions {
   /** Locked against ALTER and TRUNCATE first: both would empty the table for a snapshot taken before them. */
@@ -135,13 +140,10 @@ function readerOn(client: PoolClient): SnapshotReader {
   const reader: SnapshotReader = {
     query: (sql, params) => query(client, sql, params),
     exportSnapshot: async () => (await reader.query<{ name: string }>('SELECT pg_export_snapshot() AS name'))[0]!.name,
-    copyCsv: (select, take) =>
+    copyCsv: (select, values, take) =>
       guard(async () => {
-        const rows = client.query(copyTo(`COPY (${select}) TO STDOUT (FORMAT csv)`));
         try {
-          for await (const chunk of rows) await take(chunk as Buffer);
-          await client.query('SELECT'); // answered after the end of COPY: by then its count is known and no error was behind the last row
-          return rows.rowCount;
+          return await copyOut(client, `COPY (${select}) TO STDOUT (${copyFormats[values]})`, take);
         } catch (error) {
           void client.end(); // half-read, it can be used for nothing else
           throw error;

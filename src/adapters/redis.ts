@@ -40,6 +40,8 @@ export function connectRedis(options: RedisOptions) {
   });
   redis.defineCommand('commitBatch', { lua: readScript('commit') });
   redis.defineCommand('tellStatus', { lua: readScript('status') });
+  redis.defineCommand('settleFields', { lua: readScript('settle') });
+  for (const name of alertScripts) redis.defineCommand(`${name}Alert`, { lua: readScript(`alert-${name}`) });
   for (const name of batchScripts) redis.defineCommand(`${name}Batch`, { lua: readScript(name) });
   redis.on('ready', () => options.onConnection?.('up'));
   redis.on('close', () => options.onConnection?.('down'));
@@ -79,6 +81,9 @@ export function connectRedis(options: RedisOptions) {
     /** The scripts of a batch run (load.lua, publish.lua, fail.lua). */
     batchScript: (name: BatchScript, keys: string[], args: string[]): Promise<unknown> =>
       guard(() => (redis as unknown as Scripts)[`${name}Batch`](keys.length, ...keys, ...args)),
+    /** The scripts of alerts (alert-project.lua, alert-admit.lua). */
+    alertScript: (name: AlertScript, keys: string[], args: (string | number)[]): Promise<unknown> =>
+      guard(() => (redis as unknown as Scripts)[`${name}Alert`](keys.length, ...keys, ...args)),
     close: async () => {
       redis.disconnect();
     },
@@ -126,6 +131,17 @@ function perishables(redis: Redis, guard: Guard) {
     /** Sets fields and moves the expiry of the whole hash, in one transaction. */
     setFieldsUntil: (key: string, fields: Record<string, string>, ttlMs: number) =>
       guard(() => transaction(redis, (multi) => multi.hset(key, fields).pexpire(key, ttlMs))),
+    /** Removes what scores below, from some sorted sets; one round trip. */
+    trimSets: (keys: string[], below: number) =>
+      guard(async () => (keys.length === 0 ? [] : transaction(redis, (multi) => keys.forEach((key) => multi.zremrangebyscore(key, '-inf', `(${below}`))))),
+    /** Removes fields of a hash that still have these values (settle.lua). */
+    settle: (key: string, entries: [field: string, value: string][]): Promise<unknown> => guard(() => (redis as unknown as Scripts).settleFields(1, key, ...entries.flat())),
+    /** Times to live of some keys, milliseconds; one round trip. */
+    expire: (ttls: [key: string, ms: number][]) =>
+      guard(async () => (ttls.length === 0 ? [] : transaction(redis, (multi) => ttls.forEach(([key, ms]) => multi.pexpire(key, ms))))),
+    /** Sets only when absent, for this long; returns what is stored afterwards. */
+    claimFor: (key: string, value: string, ttlMs: number): Promise<string> =>
+      guard(async () => ((await redis.set(key, value, 'PX', ttlMs, 'NX')) === 'OK' ? value : ((await redis.get(key)) ?? value))),
     /** Removes keys; their memory is given back in the background. */
     unlink: (keys: string[]) => guard(async () => (keys.length === 0 ? 0 : redis.unlink(keys))),
   };
@@ -139,11 +155,16 @@ function fieldMap(flat: string[]): Record<string, string> {
 
 const batchScripts = ['load', 'publish', 'fail'] as const;
 type BatchScript = (typeof batchScripts)[number];
+const alertScripts = ['project', 'admit'] as const;
+type AlertScript = (typeof alertScripts)[number];
 
-interface Scripts extends Record<`${BatchScript}Batch`, (keyCount: number, ...keysAndArgs: string[]) => Promise<unknown>> {
+type Run = (keyCount: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>;
+
+interface Scripts extends Record<`${BatchScript}Batch` | `${AlertScript}Alert`, Run> {
   /** The driver flattens its arguments: spreading thousands of them would only copy them once more. */
   commitBatch(keyCount: number, keys: string[], args: (string | number)[]): Promise<unknown>;
   tellStatus(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
+  settleFields(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
 }
 
 async function transaction<T>(redis: Redis, queue: (multi: ReturnType<Redis['multi']>) => void): Promise<T[]> {

@@ -1,5 +1,5 @@
 /** The only importer of the Temporal client: connection, schedules, and workflows from outside. Workers are made in src/main. */
-import { Client, Connection, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
 import { PipelineError } from '../domain/errors.ts';
 
 export interface TemporalOptions {
@@ -48,6 +48,13 @@ export interface WorkflowState {
   startedAt: Date;
 }
 
+/** A workflow that is running, as Temporal's list shows it. */
+export interface ListedWorkflow {
+  id: string;
+  startedAt: Date;
+  attributes: Record<string, unknown>;
+}
+
 export type TemporalClient = Awaited<ReturnType<typeof connectTemporal>>;
 
 /** Throws PipelineError `temporal_unavailable` while the server does not answer. */
@@ -79,6 +86,7 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
         }
       }),
     ...workflows(client),
+    ...conversations(client),
     ...schedules(client),
     close: () => connection.close(),
   };
@@ -108,7 +116,7 @@ function workflows(client: Client) {
     queryWorkflow: <T>(id: string, query: string): Promise<T | null> => orNull(() => client.workflow.getHandle(id).query<T>(query)),
     /** Asks it to cancel; false when it is not there or over. */
     cancelWorkflow: async (id: string): Promise<boolean> => (await orNull(() => client.workflow.getHandle(id).cancel())) !== null,
-    signalWorkflow: (id: string, signal: string): Promise<boolean> => done(() => client.workflow.getHandle(id).signal(signal)),
+    signalWorkflow: (id: string, signal: string, ...args: unknown[]): Promise<boolean> => done(() => client.workflow.getHandle(id).signal(signal, ...args)),
     /** What a workflow came to, once it is over; null unless it completed. */
     awaitResult: async <T>(id: string): Promise<T | null> =>
       guard(async () => {
@@ -131,6 +139,59 @@ function workflows(client: Client) {
       }),
   };
 }
+
+/** What is said to workflows that may not be there yet, or may answer. */
+function conversations(client: Client) {
+  return {
+    /**
+     * Signals the workflow and starts it first when it was never there. False when one of this id was there and is over: it is not
+     * started twice. Throws `temporal_refused` for what Temporal will never accept.
+     */
+    signalWithStart: ({ id, type, taskQueue, args, note, details }: WorkflowStart, signal: string, signalArgs: unknown[]): Promise<boolean> =>
+      guard(async () => {
+        try {
+          const options = { workflowId: id, taskQueue, args, signal, signalArgs, workflowIdReusePolicy: 'REJECT_DUPLICATE' as const, staticSummary: note, ...(details && { staticDetails: details }) };
+          await client.workflow.signalWithStart(type, options);
+          return true;
+        } catch (error) {
+          if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+          if (isInvalid(error)) throw new PipelineError('temporal_refused', `Temporal refuses ${type}: ${messageOf(error)}`, { cause: error });
+          throw error;
+        }
+      }),
+    /** The update's answer; null when there is no such workflow that goes on. Throws `bad_argument` with the workflow's own words when it refuses. Needs a worker. */
+    updateWorkflow: <T>(id: string, update: string, args: [unknown, ...unknown[]]): Promise<T | null> =>
+      orNull(async () => {
+        try {
+          return await client.withDeadline(Date.now() + answerMs, () => client.workflow.getHandle(id).executeUpdate<T, [unknown, ...unknown[]]>(update, { args }));
+        } catch (error) {
+          if (error instanceof WorkflowUpdateFailedError) throw new PipelineError('bad_argument', messageOf(error.cause ?? error), { cause: error });
+          throw error;
+        }
+      }),
+    /** Those of a type that are running, the newest first; at most a thousand. */
+    listOpen: (type: string): Promise<ListedWorkflow[]> =>
+      guard(async () => {
+        const found: ListedWorkflow[] = [];
+        for await (const { workflowId, startTime, typedSearchAttributes } of client.workflow.list({ query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`, pageSize: 500 })) {
+          found.push({ id: workflowId, startedAt: startTime, attributes: Object.fromEntries(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value])) });
+          if (found.length === 1000) break;
+        }
+        return found;
+      }),
+  };
+}
+
+/** How long a worker may take to answer. */
+const answerMs = 15_000;
+const invalidArgument = 3; // gRPC's number
+
+const isInvalid = (error: unknown): boolean => {
+  const root = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return isGrpcServiceError(root) && Number(root.code) === invalidArgument;
+};
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What is asked of a schedule, by its id; null when there is none. */
 function schedules(client: Client) {
@@ -173,6 +234,7 @@ async function guard<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw new PipelineError('temporal_unavailable', `Temporal did not answer (TEMPORAL_PORT; is the stack up? npx sluice up): ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    if (error instanceof PipelineError) throw error;
+    throw new PipelineError('temporal_unavailable', `Temporal did not answer (TEMPORAL_PORT; is the stack up? npx sluice up): ${messageOf(error)}`, { cause: error });
   }
 }

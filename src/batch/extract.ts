@@ -123,7 +123,7 @@ async function copyPage(reader: SnapshotReader, select: string, { shape }: KeyRa
     return stager.add(shape, csv);
   });
   try {
-    const rows = await reader.copyCsv(select, pages.take);
+    const rows = await reader.copyCsv(select, shape.values, pages.take);
     const lastId = await pages.end();
     tally.read(shape.table, rows, bytes);
     return { rows, lastId };

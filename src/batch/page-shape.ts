@@ -3,6 +3,7 @@
  * Invariant: PostgreSQL prints every value as it is, DuckDB converts it exactly; what cannot be converted is refused by its type before anything is read.
  */
 import { sqlText } from '../adapters/duckdb.ts';
+import type { CopiedValues } from '../adapters/postgres.ts';
 import { batchTables, type BatchTable, stagedColumns } from '../domain/batch-staging.ts';
 import { PipelineError } from '../domain/errors.ts';
 
@@ -20,6 +21,7 @@ export interface PageShape {
   table: BatchTable;
   /** What COPY selects, in this order; the last field is `id`, the first is never a text: DuckDB would take U+FEFF there for a byte order mark. */
   select: string;
+  values: CopiedValues;
   /** DuckDB's `columns` of read_csv. */
   csvColumns: string;
   /** What DuckDB selects from them. */
@@ -69,6 +71,7 @@ function shapeOf(table: BatchTable, source: SourceColumn[], problems: string[]):
   return {
     table,
     select: kinds.map(([column]) => (found.get(column)?.type.endsWith(' with time zone') ? `${column} AT TIME ZONE 'UTC'` : column)).join(', '),
+    values: kinds.some(([, kind]) => kind === 'text') ? 'quoted' : 'bare',
     csvColumns: `{${kinds.map(([column, kind]) => `${column}: '${kind === 'integer' ? 'BIGINT' : 'VARCHAR'}'`).join(', ')}}`,
     staged: Object.entries(stagedColumns[table]).map(([name, type]) => `${converted(name, type, columnsOf[table])} AS ${name}`).join(', '),
     unbounded: kinds.filter(([column, kind]) => kind === 'money' && !isBounded(found.get(column)?.type ?? '')).map(([column]) => column),
@@ -117,7 +120,7 @@ export const convertPage = ({ csvColumns, staged }: PageShape, csv: { path: stri
 export const emptyPage = ({ table }: PageShape, parquetFile: string): string =>
   writeParquet(`SELECT ${Object.entries(stagedColumns[table]).map(([name, type]) => `NULL::${type} AS ${name}`).join(', ')} WHERE false`, parquetFile);
 
-const writeParquet = (select: string, file: string): string => `COPY (${select}) TO ${sqlText(file)} (FORMAT parquet, COMPRESSION zstd)`;
+const writeParquet = (select: string, file: string): string => `COPY (${select}) TO ${sqlText(file)} (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 40960)`;
 
 /** The columns of the four tables as they are now. */
 export const columnsQuery = `

@@ -29,15 +29,22 @@ const fieldsMost = 400;
 const bytesMost = 256 * 1024;
 const failureKeptMs = 7 * 24 * 3_600_000;
 
-/** Writes records under the run's id, unless it is published; repeated, it writes the same again. `onProgress` hears how many are written. */
+/** Writes records under the run's id, unless it is published; repeated, it writes the same again. `onProgress` hears how many are sent. */
 export async function loadTable({ redis, keys }: Publication, table: RecordTable, runId: string, records: AsyncIterable<BatchRecord[]>, onProgress: (written: number) => void): Promise<void> {
   const key = keys.batchRecords(table, runId);
   let written = 0;
+  let inFlight: Promise<unknown> = Promise.resolve();
   for await (const chunk of records) {
-    for (const fields of inCommands(chunk)) await redis.batchScript('load', [key, keys.batchSummary(runId)], [String(loadingMs), ...fields]);
+    for (const fields of inCommands(chunk)) {
+      const sent = redis.batchScript('load', [key, keys.batchSummary(runId)], [String(loadingMs), ...fields]);
+      sent.catch(() => undefined); // told by whoever waits for it next
+      await inFlight;
+      inFlight = sent; // while Redis writes this one, the next is made
+    }
     written += chunk.length;
     onProgress(written);
   }
+  await inFlight;
 }
 
 /** Flat fields and values, no more in a command than Redis does in passing. */

@@ -1,6 +1,6 @@
-/** The staged Parquet of a run as the views and variables that the batch's SQL speaks of. Reads names of files only. */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+/** The staged Parquet of a run as the views and variables that the batch's SQL speaks of. Reads names and sizes of files only. */
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type DuckDb, sqlText } from '../adapters/duckdb.ts';
 import { type BatchTable, batchTables, stagedColumns } from '../domain/batch-staging.ts';
 import type { BatchWindow } from '../domain/batch-window.ts';
@@ -15,16 +15,23 @@ export interface StagedRun {
 
 /** Makes a view of each table, and the variables `window_start` (inclusive) and `window_end` (exclusive). */
 export async function openStaged({ db, sourceDir, window, signal }: StagedRun): Promise<void> {
-  const files = await readdir(sourceDir);
-  const views = batchTables.map((table) => viewOf(table, sourceDir, files.some((file) => file.startsWith(`${table}-`) && file.endsWith('.parquet'))));
+  const files = await largestFirst(sourceDir);
+  const views = batchTables.map((table) => viewOf(table, files.filter((file) => basename(file).startsWith(`${table}-`))));
   const variables = (['start', 'end'] as const).map((edge) => `SET VARIABLE window_${edge} = ${sqlText(window[edge])}::TIMESTAMP`);
   await db.run([...views, ...variables].join(';\n'), signal);
 }
 
-function viewOf(table: BatchTable, dir: string, hasFiles: boolean): string {
+/** DuckDB expects of every file as many rows as the first one has, and a table's first page is a small one: a poor guess is a poor join. */
+async function largestFirst(dir: string): Promise<string[]> {
+  const files = (await readdir(dir)).filter((file) => file.endsWith('.parquet')).map((file) => join(dir, file));
+  const sized = await Promise.all(files.map(async (file) => ({ file, bytes: (await stat(file)).size })));
+  return sized.toSorted((a, b) => b.bytes - a.bytes).map(({ file }) => file);
+}
+
+function viewOf(table: BatchTable, files: string[]): string {
   const columns = Object.entries(stagedColumns[table]);
-  const select = columns.map(([name, type]) => `CAST(${hasFiles ? name : 'NULL'} AS ${type}) AS ${name}`).join(', ');
-  const from = hasFiles ? `FROM read_parquet(${sqlText(join(literalGlob(dir), `${table}-*.parquet`))})` : 'WHERE false';
+  const select = columns.map(([name, type]) => `CAST(${files.length > 0 ? name : 'NULL'} AS ${type}) AS ${name}`).join(', ');
+  const from = files.length > 0 ? `FROM read_parquet([${files.map((file) => sqlText(literalGlob(file))).join(', ')}])` : 'WHERE false';
   return `CREATE OR REPLACE TEMP VIEW ${table} AS SELECT ${select} ${from}`;
 }
 

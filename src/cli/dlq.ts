@@ -1,5 +1,4 @@
 /** `sluice dlq ls | show | replay | discard`: the letters that could not be applied. Contents are printed by `show` only. */
-import { userInfo } from 'node:os';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { createKafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectRedis } from '../adapters/redis.ts';
@@ -18,6 +17,7 @@ import { createFailpoint } from '../telemetry/failpoint.ts';
 import { confirm } from './confirm.ts';
 import { formatContent, formatLetters, toJson } from './dlq-report.ts';
 import { createProgressLine } from './progress-line.ts';
+import { userName } from './user-name.ts';
 
 interface ListOptions extends Selection {
   all?: true;
@@ -176,15 +176,6 @@ function connect(settings: Settings) {
 }
 
 const letters = (count: number): string => `${count} dead letter${count === 1 ? '' : 's'}`;
-
-/** The account that closes the letter; a container may run under a number without a name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? '?'}`;
-  }
-}
 
 function parseTime(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;

@@ -44,6 +44,6 @@ function describe({ healthy, problems, processes, connector, slot, lag, heartbea
 
 const row = (...cells: (string | number)[]): string =>
   cells
-    .map((cell) => String(cell).padEnd(14))
+    .map((cell) => String(cell).padEnd(17))
     .join('')
     .trimEnd();

@@ -11,7 +11,7 @@ import { connectRedis } from '../adapters/redis.ts';
 import { access, loadSettings, type Settings } from '../config.ts';
 import { windowAt } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { createKeys } from '../domain/keys.ts';
+import { createKeys, streamKeys, type Keys } from '../domain/keys.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { readLag } from '../replica/lag.ts';
 import { projectRoot } from '../stack/project.ts';
@@ -19,6 +19,7 @@ import { formatBatchReport, verifyBatch } from '../verify/batch.ts';
 import { releaseHold, type PipelineDeps } from '../verify/pipeline.ts';
 import { formatReport } from '../verify/report.ts';
 import { sourceTables } from '../verify/source.ts';
+import { formatStreamReport, verifyStream } from '../verify/stream.ts';
 import { verify } from '../verify/verify.ts';
 import { batchWorkflowType, type BatchInput, type BatchResult } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
@@ -30,9 +31,11 @@ export function registerVerify(program: Command): void {
     .command('verify')
     .description('Compare every row, set and counter in Redis with PostgreSQL')
     .option('--batch', 'the batch instead: runs it over a snapshot, publishes nothing, and compares its records with SQL in the same snapshot')
+    .option('--stream', "the stream's windows instead, against SQL by minute")
     .option('--json', 'as one JSON object')
-    .action(async ({ json, batch }: { json?: true; batch?: true }) => {
+    .action(async ({ json, batch, stream }: { json?: true; batch?: true; stream?: true }) => {
       if (batch) return verifyTheBatch(json === true);
+      if (stream) return verifyTheStream(json === true);
       const stop = new AbortController();
       const { deps, close } = connectVerify(loadSettings(undefined, projectRoot), stop.signal);
       const line = createProgressLine();
@@ -50,6 +53,19 @@ export function registerVerify(program: Command): void {
         await close();
       }
     });
+}
+
+async function verifyTheStream(json: boolean): Promise<void> {
+  const stop = new AbortController();
+  const { deps, close } = connectVerify(loadSettings(undefined, projectRoot), stop.signal, streamKeys);
+  endOnSignals(stop, () => releaseHold(deps));
+  try {
+    const report = await verifyStream(deps, Date.now());
+    console.log(json ? JSON.stringify(report, null, 2) : formatStreamReport(report));
+    if (!report.ok) process.exitCode = 1;
+  } finally {
+    await close();
+  }
 }
 
 async function verifyTheBatch(json: boolean): Promise<void> {
@@ -95,9 +111,9 @@ function endOnSignals(stop: AbortController, tidy: () => Promise<void>): void {
 }
 
 /** What verify needs of a running stack. It writes nothing but the hold: to PostgreSQL it is the reader, to Redis a consumer. */
-function connectVerify(settings: Settings, signal: AbortSignal): { deps: PipelineDeps; close: () => Promise<void> } {
+function connectVerify(settings: Settings, signal: AbortSignal, keysOf = (keys: Keys): Keys => keys): { deps: PipelineDeps; close: () => Promise<void> } {
   const name = 'sluice-verify';
-  const keys = createKeys(settings.REDIS_KEY_PREFIX);
+  const keys = keysOf(createKeys(settings.REDIS_KEY_PREFIX));
   const topics = sourceTables.map(({ table }) => tableTopic(settings.TOPIC_PREFIX, table));
   const db = connectPostgres({ ...access.reader(settings), name, max: 4 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });

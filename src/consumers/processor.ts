@@ -1,5 +1,7 @@
 /** What the run loop and a processor say to each other. A new processor is one folder beside `cdc/` that implements this. */
 import type { SourceRecord } from '../domain/change-event.ts';
+import type { WritePlan } from '../domain/fold.ts';
+import type { TouchInput } from '../domain/stream/touches.ts';
 import type { Fence } from '../replica/commit.ts';
 
 /** A partition this process owns: the fence it works under. The processor moves `offset` with each commit. */
@@ -25,4 +27,16 @@ export interface Processor {
    * when the partition needs a human.
    */
   apply: (claim: Claim, records: SourceRecord[]) => Promise<Applied>;
+}
+
+/** What a processor is told that keeps counters for a time only, beside tables of its own. */
+export interface Windows {
+  /** Takes out of a plan what belongs to windows that are over. */
+  trim: (plan: WritePlan) => void;
+  /** Fields of hashes to set in the same commit: what the batch gives others to look at. */
+  tell: (batch: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>) => [hash: string, field: string, value: string][];
+  /** Looks after the windows that an applied plan has changed. Safe to leave out when the process dies: the next change does it. */
+  touched: (plan: WritePlan) => Promise<void>;
+  /** The source's clock, as the last heartbeat tells it, milliseconds since 1970. */
+  tick: (sourceMs: number) => Promise<void>;
 }

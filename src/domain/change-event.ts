@@ -76,7 +76,7 @@ export interface Rejected {
   id: string | null;
 }
 
-export type RejectReason = 'malformed_json' | 'malformed_key' | 'malformed_envelope' | 'bad_column' | 'number_range' | 'unsupported_operation' | 'sum_range' | 'unavailable_value';
+export type RejectReason = 'malformed_json' | 'malformed_key' | 'malformed_envelope' | 'bad_column' | 'number_range' | 'unsupported_operation' | 'sum_range' | 'unavailable_value' | 'malformed_alert' | 'refused_alert';
 export type TableEvent = RowChange | Truncate | Tombstone | Rejected;
 
 const nothing: Contributions = { counters: [], members: [] };

@@ -26,6 +26,8 @@ export interface WritePlan {
   members: Map<string, Map<string, MemberMove>>;
   /** Newest last. */
   changes: ChangeEntry[];
+  /** Hash of the events by operation, and of the maxima below. */
+  countedIn: string;
   /** Events whose operation could be read, applied or not. */
   eventCount: number;
   /** Largest LSN and commit time seen; null when no event carried one. */
@@ -65,7 +67,8 @@ const countedAs: Record<string, string> = { c: 'created', u: 'updated', d: 'dele
 
 /** Folds a batch. Images from before the table's truncate mark are counted as events and change nothing. */
 export function foldBatch({ table, state, events, marks, stored, changesMax }: FoldInput): WritePlan {
-  const plan: WritePlan = { ...emptyPlan(), marks };
+  const { events: countedIn, changes } = table.counts ?? { events: names.stats(table.name), changes: names.live(table.name) };
+  const plan: WritePlan = { ...emptyPlan(), marks, countedIn };
   const counts = new Map<string, number>();
   const told: (RowChange | Truncate)[] = [];
   const last = new Map<string, RowChange>();
@@ -78,7 +81,7 @@ export function foldBatch({ table, state, events, marks, stored, changesMax }: F
     if (plan.lastCommitMs === null || event.commitMs > plan.lastCommitMs) plan.lastCommitMs = event.commitMs;
     if (event.kind === 'change' && !isBeforeMark(event.lsn, state)) last.set(rowName(table.entity, event.id), event);
   }
-  tellEvents(plan, table, counts);
+  tellEvents(plan, changes, counts);
   if (changesMax > 0) plan.changes = told.slice(-changesMax).map((event) => changeEntry(table, event));
   for (const [name, change] of last) replaceRow(plan, name, change, stored.get(name), state.generation);
   return plan;
@@ -102,6 +105,7 @@ const emptyPlan = (): WritePlan => ({
   counters: new Map(),
   members: new Map(),
   changes: [],
+  countedIn: '',
   eventCount: 0,
   lastLsn: null,
   lastCommitMs: null,
@@ -121,13 +125,14 @@ function countEvent(counts: Map<string, number>, event: Exclude<TableEvent, { ki
   if (event.op !== null) counts.set(event.op, (counts.get(event.op) ?? 0) + 1);
 }
 
-function tellEvents(plan: WritePlan, table: Table, counts: Map<string, number>): void {
+/** `changes`: the hash of what was created, updated and deleted, if that is counted. */
+function tellEvents(plan: WritePlan, changes: string | null, counts: Map<string, number>): void {
   for (const [op, events] of counts) {
-    count(plan, names.stats(table.name), op, events);
+    count(plan, plan.countedIn, op, events);
     if (op === 'dead') continue;
     plan.eventCount += events;
     const counter = countedAs[op];
-    if (counter) count(plan, names.live(table.name), counter, events);
+    if (counter && changes !== null) count(plan, changes, counter, events);
   }
 }
 

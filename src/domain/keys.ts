@@ -18,6 +18,12 @@ export const names = {
   product: (id: string) => `metrics:product:${id}`,
   customerOrders: (id: string) => `customer:${id}:orders`,
   stats: (table: string) => `cdc:stats:${table}`,
+  streamStats: (table: string) => `stream:stats:${table}`,
+  /** Of a minute of event time, such as `20261122_1400`. */
+  window: (minute: string) => `realtime:metrics:${minute}`,
+  newCustomers: (minute: string) => `realtime:geo:customers:${minute}`,
+  velocity: (product: string) => `realtime:product:${product}:velocity`,
+  activity: (customer: string) => `realtime:customer:${customer}:activity`,
 } as const;
 
 export function createKeys(prefix: string) {
@@ -64,6 +70,20 @@ export function createKeys(prefix: string) {
     batchSummary: (runId: string) => key(`batch_summary:${runId}`),
     /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row. */
     batchJobs: (name: string) => key(`batch_jobs:${name}`),
+    /** String: the last minute that is closed. */
+    windowLatest: key('realtime:metrics:latest'),
+    /** Hash: what a person needs to know of an alert; until a day after its end. */
+    alert: (type: string, alertId: string) => key(`alerts:${type}:${alertId}`),
+    /** Sorted set of `<type>:<alertId>` by opening time, milliseconds. */
+    alertsOpen: key('alerts:open'),
+    /** Sorted set of notices by time, a minute of them: how many alerts of a type were to be told of, by kind of notice. */
+    alertStorm: (type: string, kind: string) => key(`alerts:storm:${type}:${kind}`),
+    /** String: the notice that tells for all others of the storm that goes on. */
+    alertStormLead: (type: string, kind: string) => key(`alerts:storm:${type}:${kind}:lead`),
+    /** String: what was decided of a notice. */
+    alertAdmission: (noticeId: string) => key(`alerts:admitted:${noticeId}`),
+    /** String: the alert that has told the others that this channel fails. */
+    alertChannelFailure: (channel: string) => key(`alerts:failing:${channel}`),
     /** String beside it: which of the key's dead letters may still be applied. */
     parkedMark: (table: string, id: string) => key(`cdc:fence:parked:${table}:${id}`),
     /** Hash `<set>` → 1: what a batch run has staged, whole or not. */
@@ -74,5 +94,26 @@ export function createKeys(prefix: string) {
     stagedManifest: (set: string) => key(`batch_staging:${set}:manifest`),
     /** String: one part of a staged file. */
     stagedPart: (set: string, file: string, part: number) => key(`batch_staging:${set}:${file}:${part}`),
+  };
+}
+
+/** The stream's own fence, memory of rows and counts: beside the replica's, never mixed with it. Rows are named by their tables. */
+export function streamKeys(keys: Keys): Keys {
+  const { of } = keys;
+  return {
+    ...keys,
+    statsTotal: of('stream:stats:total'),
+    status: of('stream:status'),
+    heartbeat: of('stream:heartbeat'),
+    changes: (table) => of(`stream:changes:${table}`),
+    offset: (topic, partition) => of(`stream:offset:${partitionName({ topic, partition })}`),
+    owner: (topic, partition) => of(`stream:fence:owner:${partitionName({ topic, partition })}`),
+    pipeline: of('stream:fence:pipeline'),
+    tableState: (table) => of(`stream:fence:table:${table}`),
+    hold: of('stream:fence:hold'),
+    held: of('stream:fence:held'),
+    conditions: of('stream:fence:conditions'),
+    parked: (table, id) => of(`stream:fence:parked:${table}:${id}`),
+    parkedMark: (table, id) => of(`stream:fence:parked-mark:${table}:${id}`),
   };
 }

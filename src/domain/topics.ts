@@ -1,5 +1,8 @@
 /** Every Kafka topic and group name is built here. */
-export const groups = { cdc: 'sluice-cdc' } as const;
+export const groups = { cdc: 'sluice-cdc', stream: 'sluice-stream', alerts: 'sluice-alerts' } as const;
+
+/** What the stream processor raises; key = alert id. */
+export const alertsTopic = 'realtime-alerts';
 
 const changeTopic = (prefix: string, schema: string, table: string): string => `${prefix}.${schema}.${table}`;
 export const tableTopic = (prefix: string, table: string): string => changeTopic(prefix, 'public', table);

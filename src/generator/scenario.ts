@@ -102,14 +102,14 @@ function aPlace(): Place {
 
 const aPhone = (): string => faker.phone.number({ style: 'national' });
 
-function addCustomer(): Action {
+export function addCustomer(): Extract<Action, { kind: 'addCustomer' }> {
   const firstName = faker.person.firstName();
   const lastName = faker.person.lastName();
   const mailbox = `${firstName}.${lastName}.${faker.string.alphanumeric(8)}`.toLowerCase().replaceAll(/[^a-z0-9.]/g, '');
   return { kind: 'addCustomer', firstName, lastName, email: `${mailbox}@example.com`, phone: aPhone(), ...aPlace() };
 }
 
-function addProduct(): Action {
+export function addProduct(): Action {
   return {
     kind: 'addProduct',
     name: faker.commerce.productName(),

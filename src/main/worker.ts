@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
+import { createAlertActivities } from '../activities/alerts.ts';
 import { createBatchActivities } from '../activities/batch.ts';
 import { createHeartbeatActivities } from '../activities/heartbeat.ts';
 import { translateFailures } from '../activities/failure.ts';
@@ -26,6 +27,7 @@ import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
 import { batchDetails, batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
+import { alertDeps } from './alert-deps.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 import { workflowBundlePath } from './workflow-bundle-path.ts';
@@ -134,6 +136,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
           failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR),
         }),
       ),
+      ...translateFailures(createAlertActivities({ redis, keys, ...alertDeps(settings) })),
       ...translateFailures(createRebuildActivities(shared)),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),

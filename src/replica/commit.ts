@@ -5,7 +5,7 @@
 import { PipelineError } from '../domain/errors.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import type { MarkChange } from '../domain/parked.ts';
-import { names, type Keys } from '../domain/keys.ts';
+import type { Keys } from '../domain/keys.ts';
 import type { PartitionRef } from '../domain/topics.ts';
 
 /** What must still be so in Redis; absent is the empty text. */
@@ -104,7 +104,7 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   if (plan) removeMarks(gone, keys, plan.table, plan.writes.unparked, marks);
   if (plan) {
     encodeParked(script, keys, plan.writes, plan.table);
-    encodeMaxima(script, keys, plan.writes, plan.table);
+    encodeMaxima(script, keys, plan.writes);
     encodeChanges(script, keys, plan);
   } else script.args.push(0, 0, 0);
   encodeFields(script, fields);
@@ -221,11 +221,11 @@ function encodeMembers(script: Script, keys: Keys, writes: WritePlan): void {
   script.args[at] = count;
 }
 
-function encodeMaxima(script: Script, keys: Keys, { lastLsn, lastCommitMs }: WritePlan, table: string): void {
+function encodeMaxima(script: Script, keys: Keys, { lastLsn, lastCommitMs, countedIn }: WritePlan): void {
   const maxima: [string, string][] = [];
   if (lastLsn !== null) maxima.push(['last_lsn', lastLsn]);
   if (lastCommitMs !== null) maxima.push(['last_ts_ms', String(lastCommitMs)]);
-  encodeFields(script, maxima.map(([field, value]) => [keys.of(names.stats(table)), field, value]));
+  encodeFields(script, maxima.map(([field, value]) => [keys.of(countedIn), field, value]));
 }
 
 function encodeChanges(script: Script, keys: Keys, { writes, table, changesMax }: NonNullable<Commit['plan']>): void {

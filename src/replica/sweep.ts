@@ -4,7 +4,7 @@
  * and raises the state, so that batches in flight read again. So any process may sweep, twice or half, at any time.
  */
 import type { RedisStore } from '../adapters/redis.ts';
-import { removeRows } from '../domain/fold.ts';
+import { removeRows, type WritePlan } from '../domain/fold.ts';
 import type { Keys } from '../domain/keys.ts';
 import { parseStoredRow, type StoredRow } from '../domain/stored-row.ts';
 import { formatTableState, parseTableState } from '../domain/table-state.ts';
@@ -16,6 +16,8 @@ export interface Sweep {
   keys: Keys;
   table: Pick<Table, 'name' | 'entity'>;
   isStale: (row: StoredRow) => boolean;
+  /** Takes out of a plan what must not be taken back any more. */
+  trim?: (plan: WritePlan) => void;
   /** Hears the totals after every page of keys. */
   onProgress?: (counts: SweepCounts) => void;
   signal?: AbortSignal;
@@ -47,7 +49,7 @@ export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
   return counts;
 }
 
-async function sweepChunk({ redis, keys, table, isStale }: Sweep, ids: string[]): Promise<number> {
+async function sweepChunk({ redis, keys, table, isStale, trim }: Sweep, ids: string[]): Promise<number> {
   const state = keys.tableState(table.name);
   for (;;) {
     const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
@@ -59,9 +61,11 @@ async function sweepChunk({ redis, keys, table, isStale }: Sweep, ids: string[])
     if (stale.length === 0) return 0;
     const read = parseTableState(stateText);
     const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
+    const writes = removeRows(rows);
+    trim?.(writes);
     const script = encodeCommit(keys, {
       expect: { fields: [], strings: [[state, stateText ?? ''], ...stale.map(({ id, text }): [string, string] => [keys.row(table.entity, id), text])] },
-      plan: { writes: removeRows(rows), table: table.name, changesMax: 0 },
+      plan: { writes, table: table.name, changesMax: 0 },
       strings: [[state, formatTableState({ ...read, sweeps: read.sweeps + 1 })]],
     });
     const reply = decodeReply(await redis.commit(script.keys, script.args));

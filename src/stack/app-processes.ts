@@ -8,9 +8,10 @@ import type { ConsumerName } from './state-file.ts';
 export const consumerFlags = ['--max-semi-space-size=32'];
 
 /** A consumer is also told under which name it is a member of its group. */
-export function appProcess(name: ConsumerName | 'worker' | 'generator', settings: Settings): ServerSpec {
-  const isConsumer = name.startsWith('cdc-consumer');
-  const program = isConsumer ? 'cdc-consumer' : name;
+export function appProcess(name: ConsumerName | 'stream-consumer' | 'alerts-consumer' | 'worker' | 'generator', settings: Settings): ServerSpec {
+  const isMember = name !== 'worker' && name !== 'generator';
+  const isOfTables = isMember && name !== 'alerts-consumer';
+  const program = name.startsWith('cdc-consumer') ? 'cdc-consumer' : name;
   return {
     name,
     ports: [],
@@ -18,9 +19,9 @@ export function appProcess(name: ConsumerName | 'worker' | 'generator', settings
     ready: 'message',
     command: async () => ({
       file: process.execPath,
-      args: ['--enable-source-maps', ...(isConsumer ? consumerFlags : []), inProject('dist/main', `${program}.js`)],
+      args: ['--enable-source-maps', ...(isOfTables ? consumerFlags : []), inProject('dist/main', `${program}.js`)],
       cwd: projectRoot,
-      env: { ...inheritedEnvironment(), ...settingsEnvironment(settings), ...(isConsumer && { KAFKA_INSTANCE_ID: name }) },
+      env: { ...inheritedEnvironment(), ...settingsEnvironment(settings), ...(isMember && { KAFKA_INSTANCE_ID: name }) },
     }),
   };
 }

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, type Settings } from '../config.ts';
 import { createKafkaAdmin, type TopicSpec } from '../adapters/kafka-admin.ts';
-import { deadLetterTopic, groups, heartbeatTopic, notificationTopic, signalTopic, tableTopic } from '../domain/topics.ts';
+import { alertsTopic, deadLetterTopic, groups, heartbeatTopic, notificationTopic, signalTopic, tableTopic } from '../domain/topics.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
@@ -64,6 +64,8 @@ export function topicSpecs(settings: Settings): TopicSpec[] {
   return [
     ...tables.map(({ name }) => ({ topic: tableTopic(prefix, name), partitions: settings.TOPIC_PARTITIONS, config })),
     ...[heartbeatTopic(prefix), signalTopic(prefix), notificationTopic(prefix)].map((topic) => ({ topic, partitions: 1, config })),
+    { topic: alertsTopic, partitions: settings.TOPIC_PARTITIONS, config },
+    { topic: deadLetterTopic(groups.alerts), partitions: 1, config: kept(-1) },
     { topic: deadLetterTopic(groups.cdc), partitions: 1, config: kept(-1) }, // for ever: a parked row waits for its dead letter to be dealt with
   ];
 }

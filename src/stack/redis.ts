@@ -16,12 +16,12 @@ import { writeAtomically } from './state-file.ts';
 import type { Tools } from './tools.ts';
 
 /** First parts of the pipeline's keys (docs/redis-keys.md). */
-const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs'];
+const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs', 'stream', 'realtime', 'alerts'];
 /** What src/adapters/redis.ts and its scripts send, and what their driver needs to connect and to load the script. */
 const consumerCommands = [
   ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load'],
   ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'unlink', 'pexpire', 'persist', 'exists', 'incr', 'type', 'scan'],
-  ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hlen', 'hmget', 'hincrby', 'zadd', 'zrem', 'zrange', 'xadd', 'xtrim', 'xrange'],
+  ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hlen', 'hmget', 'hincrby', 'zadd', 'zrem', 'zrange', 'zcard', 'zremrangebyscore', 'xadd', 'xtrim', 'xrange'],
 ].flat();
 
 export function redisServer(settings: StackSettings, tools: Tools): ServerSpec {

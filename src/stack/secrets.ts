@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';
-import { readEnvFile, secretNames, secretsFile, type SecretName, type Settings } from '../config.ts';
+import { givenSecretNames, readEnvFile, secretNames, secretsFile, type SecretName, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import { writeAtomically } from './state-file.ts';
@@ -20,8 +20,9 @@ export function settleSecrets(settings: Settings): StackSettings {
   ) as Record<SecretName, Secret>;
   const path = secretsFile(settings.SLUICE_DATA_DIR);
   const recorded = readEnvFile(path);
-  if (secretNames.some((name) => recorded[name] !== secrets[name].reveal())) {
-    const lines = secretNames.map((name) => dotenvLine(name, secrets[name].reveal()));
+  const inForce = [...secretNames.map((name) => [name, secrets[name].reveal()] as const), ...givenSecretNames.map((name) => [name, settings[name]?.reveal()] as const)];
+  if (inForce.some(([name, text]) => recorded[name] !== text)) {
+    const lines = inForce.map(([name, text]) => (text === undefined ? '' : dotenvLine(name, text)));
     writeAtomically(path, `# Passwords of this stack. Made by its first start; removed by reset.\n${lines.join('')}`);
   }
   return { ...settings, ...secrets };

@@ -29,7 +29,7 @@ export const readyBudgetMs = 120_000;
 
 /** Stop order: who writes first goes first. Within a stage all stop at once; after its budget a process is killed. */
 export const stopStages: { names: readonly ProcessName[]; budgetMs: number }[] = [
-  { names: ['generator', ...consumerNames(consumersMax), 'worker'], budgetMs: 4500 },
+  { names: ['generator', ...consumerNames(consumersMax), 'stream-consumer', 'alerts-consumer', 'worker'], budgetMs: 4500 },
   { names: ['connect', 'temporal'], budgetMs: 4500 },
   { names: ['kafka', 'postgres', 'redis'], budgetMs: 5500 },
 ];

@@ -51,9 +51,11 @@ export async function startStack({ settings, supervisor, progress, signal }: Sta
   const consumers = consumerNames(settings.SLUICE_CDC_CONSUMERS).map((name, i) =>
     Promise.all([schema, topics, redis]).then(() => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings))),
   );
+  const stream = settings.SLUICE_STREAM === 'on' ? Promise.all([schema, topics, redis]).then(() => up('Stream consumer', appProcess('stream-consumer', settings))) : null;
+  const alerts = settings.SLUICE_STREAM === 'on' ? Promise.all([topics, temporal]).then(() => up('Alerts consumer', appProcess('alerts-consumer', settings))) : null;
   const worker = Promise.all([temporal, redis]).then(() => up('Temporal worker', appProcess('worker', settings)));
   const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
-  await Promise.all([connector, ...consumers, worker, generator]);
+  await Promise.all([connector, ...consumers, stream, alerts, worker, generator]);
   await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal));
   supervisor.markProven();
 }

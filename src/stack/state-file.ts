@@ -8,13 +8,13 @@ import { consumersMax } from '../config.ts';
 import { errnoOf } from './errno.ts';
 
 export type ConsumerName = 'cdc-consumer' | `cdc-consumer-${number}`;
-export type ProcessName = 'postgres' | 'kafka' | 'connect' | 'redis' | 'temporal' | ConsumerName | 'worker' | 'generator';
+export type ProcessName = 'postgres' | 'kafka' | 'connect' | 'redis' | 'temporal' | ConsumerName | 'stream-consumer' | 'alerts-consumer' | 'worker' | 'generator';
 
 /** cdc-consumer, cdc-consumer-2, … */
 export const consumerNames = (count: number): ConsumerName[] => Array.from({ length: count }, (_, i): ConsumerName => (i === 0 ? 'cdc-consumer' : `cdc-consumer-${i + 1}`));
 
 /** In the order in which `status` shows them; as many consumers as there may ever be. */
-export const processNames: readonly ProcessName[] = ['postgres', 'kafka', 'connect', 'redis', 'temporal', ...consumerNames(consumersMax), 'worker', 'generator'];
+export const processNames: readonly ProcessName[] = ['postgres', 'kafka', 'connect', 'redis', 'temporal', ...consumerNames(consumersMax), 'stream-consumer', 'alerts-consumer', 'worker', 'generator'];
 
 const identity = z.object({ pid: z.number(), startTime: z.string() });
 const processState = z.enum(['starting', 'running', 'restarting', 'failed', 'stopped']);

@@ -97,6 +97,7 @@ export const connectReplica = (settings: Settings, name: string): RedisStore =>
 export const expectedProcesses = (settings: Settings): ProcessName[] =>
   processNames.filter((name) => {
     if (name === 'generator') return settings.SLUICE_GENERATOR === 'on';
+    if (name === 'stream-consumer' || name === 'alerts-consumer') return settings.SLUICE_STREAM === 'on';
     return !name.startsWith('cdc-consumer') || consumerNames(settings.SLUICE_CDC_CONSUMERS).some((one) => one === name);
   });
 

@@ -1,4 +1,5 @@
 /** The bundler's entry: every workflow, nothing else. */
+export { alertLifecycle } from './alert-lifecycle.ts';
 export { backfill } from './backfill.ts';
 export { batchEtl } from './batch-etl.ts';
 export { pipelineHeartbeat } from './pipeline-heartbeat.ts';

@@ -15,6 +15,7 @@ import { tables } from '../../src/domain/tables/registry.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { aChange, aRecord, anOrder } from '../builders.ts';
+import { deliverAll } from '../deliver.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { deliveries, expectedReplica, partitionCount, tableNames, totalEvents, truncatedHistory } from '../shop-stream.ts';
 
@@ -76,18 +77,7 @@ test('any delivery through the real script leaves the replica of the final rows'
   await fc.assert(
     fc.asyncProperty(truncatedHistory(60), deliveries, async (shop, plan) => {
       await wipe();
-      const claims = new Map([...shop.log.keys()].map((name) => [name, aClaim({ topic: tableTopic('shop', name.slice(0, name.lastIndexOf('-'))), partition: Number(name.at(-1)) })]));
-      const deliver = async (pick: number, size: number, zombie: boolean): Promise<void> => {
-        const [name, records] = [...shop.log][pick % shop.log.size]!;
-        const claim = claims.get(name)!;
-        const fresh = records.filter(({ offset }) => offset >= (claim.offset ?? 0n)).slice(0, size);
-        if (fresh.length === 0) return;
-        const ghost = { ...claim };
-        assert.deepEqual(await processor.apply(claim, fresh), { result: 'applied' });
-        if (zombie) assert.equal((await processor.apply(ghost, fresh)).result, 'refused');
-      };
-      for (const { partition, size, fate } of plan) if (fate !== 'crash') await deliver(partition, size, fate === 'zombie');
-      await Promise.all([...shop.log.keys()].map((_, pick) => deliver(pick, Infinity, false)));
+      await deliverAll(processor, 'shop', shop, plan);
       await assertReplica(shop);
     }),
     { numRuns: 60 },

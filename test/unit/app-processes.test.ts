@@ -9,7 +9,8 @@ import { expectedProcesses } from '../../src/stack/status.ts';
 test('the consumers are numbered from the second on, and stand beside the other processes', () => {
   assert.deepEqual(consumerNames(3), ['cdc-consumer', 'cdc-consumer-2', 'cdc-consumer-3']);
   const expected = expectedProcesses(loadSettings({ SLUICE_CDC_CONSUMERS: '3', SLUICE_GENERATOR: 'off' }, '/nonexistent'));
-  assert.deepEqual(expected, ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'cdc-consumer-2', 'cdc-consumer-3', 'worker']);
+  assert.deepEqual(expected, ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'cdc-consumer-2', 'cdc-consumer-3', 'stream-consumer', 'alerts-consumer', 'worker']);
+  assert.ok(!expectedProcesses(loadSettings({ SLUICE_STREAM: 'off' }, '/nonexistent')).includes('stream-consumer'));
 });
 
 test('a consumer is told its own name, whatever this shell has set', async () => {
@@ -17,4 +18,7 @@ test('a consumer is told its own name, whatever this shell has set', async () =>
   const second = await appProcess('cdc-consumer-2', settings).command(new AbortController().signal);
   assert.match(second.args.at(-1)!, /\/cdc-consumer\.js$/);
   assert.equal(second.env['KAFKA_INSTANCE_ID'], 'cdc-consumer-2');
+  const alerts = await appProcess('alerts-consumer', settings).command(new AbortController().signal);
+  assert.match(alerts.args.at(-1)!, /\/alerts-consumer\.js$/);
+  assert.equal(alerts.env['KAFKA_INSTANCE_ID'], 'alerts-consumer');
 });

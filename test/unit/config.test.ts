@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { format, inspect, parseEnv } from 'node:util';
-import { access, ConfigError, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+import { access, ConfigError, givenSecretNames, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
 import { settleSecrets } from '../../src/stack/secrets.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-config-'));
@@ -149,7 +149,7 @@ test('what a child process is given holds no secret and loads to the same settin
 });
 
 test('what a child process inherits of our environment holds no secret', (t) => {
-  const hidden = secretNames.flatMap((name) => [name, `${name}_FILE`]);
+  const hidden = [...secretNames, ...givenSecretNames].flatMap((name) => [name, `${name}_FILE`]);
   const before = { ...process.env };
   t.after(() => hidden.forEach((name) => (before[name] === undefined ? delete process.env[name] : (process.env[name] = before[name]))));
   for (const name of hidden) process.env[name] = 'plain-text';

@@ -21,7 +21,7 @@ import { sweepTable } from '../../replica/sweep.ts';
 import { changeTableState } from '../../replica/table-state.ts';
 import type { DeadLetterSink, RejectedRecord } from '../dead-letters.ts';
 import { fingerprint } from '../fingerprint.ts';
-import type { Applied, Claim, Processor } from '../processor.ts';
+import type { Applied, Claim, Processor, Windows } from '../processor.ts';
 import { decodeBatch, type Decoded } from './decode-batch.ts';
 import type { SourceSchema } from './source-schema.ts';
 
@@ -36,6 +36,8 @@ export interface CdcOptions {
   deadLetters: DeadLetterSink;
   status: ReplicaStatus;
   failpoint: Failpoint;
+  /** For counters that live for a time only. */
+  windows?: Windows;
 }
 
 interface Work {
@@ -130,7 +132,7 @@ export class CdcProcessor implements Processor {
    */
   async #commit(work: Work, decoded: Decoded<TableEvent>[], first: Reading): Promise<Outcome> {
     const { claim, table } = work;
-    const { redis, keys, schema, changesMax, failpoint } = this.#options;
+    const { redis, keys, schema, changesMax, failpoint, windows } = this.#options;
     const stateKey = keys.tableState(table.name);
     for (let reading = first; ; reading = await this.#readFor(table, decoded)) {
       const { state, stateText, stored } = reading;
@@ -139,11 +141,15 @@ export class CdcProcessor implements Processor {
       const { events, marks } = settleParked({ table, events: filled, ...reading });
       await this.#tellLetters(work, decoded, events, state.generation);
       const writes = foldBatch({ table, state, events, marks, stored, changesMax });
+      windows?.trim(writes);
       const { fields, strings } = expectFence(keys, claim);
       const expect = { fields, strings: [...strings, [stateKey, stateText] as [string, string]] };
-      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moveFence(keys, claim, advanceTo(decoded)) });
+      const moved = moveFence(keys, claim, advanceTo(decoded));
+      const told = windows?.tell({ table, events, stored, partition: partitionName(claim) }) ?? [];
+      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, fields: [...moved.fields, ...told] });
       failpoint('cdc.commit');
       const reply = decodeReply(await redis.commit(script.keys, script.args));
+      if (reply.result === 'applied') await windows?.touched(writes);
       if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);
       const isPassing = reply.result === 'stale' && (reply.key === stateKey || [...marks.keys()].some((id) => reply.key === keys.parkedMark(table.name, id)));
       if (!isPassing) return this.#settle(claim, reply, decoded);
@@ -169,13 +175,13 @@ export class CdcProcessor implements Processor {
    * The record itself is committed after that: whoever dies in between leaves it to be read again, and the sweep goes on.
    */
   async #truncate(claim: Claim, table: Table, { lsn }: Truncate): Promise<void> {
-    const { redis, keys, status, failpoint } = this.#options;
+    const { redis, keys, status, failpoint, windows } = this.#options;
     const scope = partitionName(claim);
     const state = await changeTableState(redis, keys, table.name, (old) => (BigInt(old.mark) < BigInt(lsn) ? { ...old, mark: lsn, sweeps: old.sweeps + 1 } : old));
     await status.set(table.name, 'sweeping', scope, 'TRUNCATE: its rows are being removed');
     this.standing.add(scope);
     try {
-      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('cdc.sweep') });
+      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('cdc.sweep'), ...(windows && { trim: windows.trim }) });
     } finally {
       this.standing.delete(scope);
     }
@@ -201,7 +207,7 @@ export class CdcProcessor implements Processor {
   }
 
   async #applyHeartbeats(claim: Claim, records: SourceRecord[]): Promise<Applied> {
-    const { redis, keys } = this.#options;
+    const { redis, keys, windows } = this.#options;
     const hold = parseHold((await redis.strings([keys.hold]))[0] ?? null);
     const decoded = records.map((record) => {
       const event = decodeHeartbeat(record);
@@ -214,6 +220,7 @@ export class CdcProcessor implements Processor {
       const script = encodeCommit(keys, { expect: expectFence(keys, claim), ...moved, strings: [...moved.strings, ...(json ? [[keys.heartbeat, json] as [string, string]] : [])] });
       const applied = this.#settle(claim, decodeReply(await redis.commit(script.keys, script.args)), visible);
       if (applied.result !== 'applied') return applied;
+      if (json) await windows?.tick(Date.parse((JSON.parse(json) as { ts: string }).ts));
     }
     return hold && visible.length < decoded.length ? { result: 'held', token: hold.token } : { result: 'applied' };
   }

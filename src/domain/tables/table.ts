@@ -10,6 +10,8 @@ export type MemberContribution = [zset: string, member: string, score: number];
 export interface Contributions {
   counters: CounterContribution[];
   members: MemberContribution[];
+  /** What rules want to know of a row beside; never stored. */
+  facts?: { atMs?: number; cents?: Amount };
 }
 
 export interface Table {
@@ -19,6 +21,8 @@ export interface Table {
   entity: string;
   /** Known columns; others pass through untouched. All must be present in an image. */
   columns: Record<string, ColumnType>;
+  /** Where its events are counted by operation, and where as created, updated and deleted; by default as the replica's. */
+  counts?: { events: string; changes: string | null };
   /** Pure: the same row always contributes the same. Throws ColumnError when a value cannot be counted exactly. */
   contributions: (row: Row) => Contributions;
 }

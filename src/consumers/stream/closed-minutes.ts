@@ -1,0 +1,56 @@
+/**
+ * The rules over closed minutes, one minute after the other and none left out. A minute is closed by the source's clock, when all that
+ * was written by then has been applied. Invariant: what was learnt and how far it goes move together.
+ */
+import type { RedisStore } from '../../adapters/redis.ts';
+import type { AlertDraft } from '../../domain/alert-draft.ts';
+import { names, type Keys } from '../../domain/keys.ts';
+import { geographicAnomaly } from '../../domain/rules/geographic-anomaly.ts';
+import { orderRate, type OrderRateState } from '../../domain/rules/order-rate.ts';
+import type { Finding, RuleLimits } from '../../domain/rules/rule.ts';
+import { windowKeptMs } from '../../domain/stream/expiry.ts';
+import { minuteMs, minuteOf } from '../../domain/stream/minute.ts';
+import { decodeReply, encodeCommit } from '../../replica/commit.ts';
+
+export interface ClosedMinutesDeps {
+  redis: RedisStore;
+  keys: Keys;
+  limits: RuleLimits;
+  latenessMs: number;
+  isAppliedUpTo: (sourceMs: number) => Promise<boolean>;
+}
+
+const clockKey = 'stream:clock';
+const closedKey = 'stream:closed';
+const learntKey = 'stream:learnt';
+/** Minutes judged in one go: after a long absence there is a backlog. */
+const minutesMost = 60;
+
+export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<void> {
+  const { redis, keys, latenessMs, isAppliedUpTo } = deps;
+  const [clock, closed] = await redis.strings([keys.of(clockKey), keys.of(closedKey)]);
+  if (!clock) return;
+  const closableMs = Math.floor((Number(clock) - latenessMs) / minuteMs) * minuteMs; // minutes before this are over
+  const firstMs = closed ? Math.max(Number(closed), closableMs - windowKeptMs) : closableMs; // what was before us is nobody's silence
+  if (firstMs >= closableMs && closed) return;
+  if (!(await isAppliedUpTo(closableMs + latenessMs))) return;
+  if (!closed) return void (await redis.set(keys.of(closedKey), String(closableMs)));
+  for (let startMs = firstMs; startMs < Math.min(closableMs, firstMs + minutesMost * minuteMs); startMs += minuteMs) await judgeMinute(deps, startMs, publish);
+}
+
+async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<void> {
+  const minute = minuteOf(startMs);
+  if (minute === null) return;
+  const [closed = null, learnt = null] = await redis.strings([keys.of(closedKey), keys.of(learntKey)]);
+  const [totals = {}, states = {}] = await redis.hashes([keys.of(names.window(minute)), keys.of(names.newCustomers(minute))]);
+  const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Number(count)]));
+  const rate = orderRate.evaluate({ startMs, orders: Number(totals['orders'] ?? 0), revenueCents: BigInt(totals['revenue_cents'] ?? 0), learnt: learnt === null ? null : (JSON.parse(learnt) as OrderRateState) }, limits);
+  const geo = geographicAnomaly.evaluate({ startMs, byState }, limits);
+  const draft = ({ type, severity }: Pick<AlertDraft, 'type' | 'severity'>, finding: Finding): AlertDraft => ({ type, severity, finding, resolved: false, origin: `closed-minutes-0:${startMs / minuteMs}` });
+  await publish([...(geo ? [draft(geographicAnomaly, geo)] : []), ...rate.findings.map((finding) => draft(orderRate, finding))]);
+  const script = encodeCommit(keys, {
+    expect: { fields: [], strings: [[keys.of(closedKey), closed ?? '']] },
+    strings: [[keys.of(closedKey), String(startMs + minuteMs)], [keys.of(learntKey), JSON.stringify(rate.learnt)], [keys.windowLatest, minute]],
+  });
+  decodeReply(await redis.commit(script.keys, script.args)); // another process was quicker: it has judged the minute as we have
+}

@@ -1,0 +1,52 @@
+/**
+ * Windows that are over. A change to one is counted and dropped, in both directions: its counters may be gone already, and taking
+ * back from nothing would leave a negative number behind. Pure.
+ */
+import type { WritePlan } from '../fold.ts';
+import { minuteMs, startOfMinute } from './minute.ts';
+
+/** A window can be corrected for so long after its minute has begun. */
+export const windowKeptMs = 24 * 60 * minuteMs;
+/** An activity by day: the day of the event and the one after it. */
+export const activityKeptMs = 48 * 60 * minuteMs;
+export const velocityKeptMs = 60 * minuteMs;
+
+/** Takes out of `plan` what belongs to windows that are over at `nowMs` (event time); how many moves that were, by name. */
+export function dropExpired(plan: WritePlan, nowMs: number): Map<string, number> {
+  const dropped = new Map<string, number>();
+  for (const [hash, fields] of plan.counters) {
+    for (const field of fields.keys()) {
+      const over = endOf(hash, field);
+      if (over === null || over[1] > nowMs) continue;
+      fields.delete(field);
+      dropped.set(over[0], (dropped.get(over[0]) ?? 0) + 1);
+    }
+    if (fields.size === 0) plan.counters.delete(hash);
+  }
+  return dropped;
+}
+
+/**
+ * Takes out of `plan` what no rule over 60 s looks at any more: members from before `fromMs`. A row remembers a member that was never
+ * put in, and taking it out later changes nothing.
+ */
+export function dropOld(plan: WritePlan, fromMs: number): void {
+  for (const [zset, members] of plan.members) {
+    if (!zset.startsWith('stream:recent:')) continue;
+    for (const [member, move] of members) {
+      if (move.after !== null && move.after < fromMs) move.after = null;
+      if (move.after === null && move.before === null) members.delete(member);
+    }
+    if (members.size === 0) plan.members.delete(zset);
+  }
+}
+
+/** Name of the kind of window that a counter is in, and the moment at which it is over; null for what never is. */
+function endOf(hash: string, field: string): [kind: string, ms: number] | null {
+  const parts = hash.split(':');
+  if (parts[0] !== 'realtime') return null;
+  const last = parts.at(-1)!;
+  if (last === 'velocity') return ['velocity', (startOfMinute(field) ?? 0) + velocityKeptMs];
+  if (last === 'activity') return ['activity', (startOfMinute(`${field.slice(0, 8)}_0000`) ?? 0) + activityKeptMs];
+  return [parts[1]!, (startOfMinute(last) ?? 0) + windowKeptMs];
+}

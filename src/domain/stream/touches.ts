@@ -1,0 +1,64 @@
+/**
+ * What a batch gives the anomaly rules to look at, written in the commit that applies it: findings that one change shows by itself, and
+ * the names of sliding windows that have changed. Snapshot reads fill windows and are no news. Pure.
+ */
+import type { RowChange, TableEvent } from '../change-event.ts';
+import type { AlertDraft } from '../alert-draft.ts';
+import { rowName } from '../keys.ts';
+import { highValueOrder } from '../rules/high-value-order.ts';
+import { lowStock } from '../rules/low-stock.ts';
+import type { RuleLimits } from '../rules/rule.ts';
+import type { StoredRow } from '../stored-row.ts';
+import type { Table } from '../tables/table.ts';
+import { recentOrders, recentUnits, stockSet } from './tables.ts';
+
+export interface Touches {
+  /** `<sorted set>` → origin of the last change to it. */
+  sliding: Map<string, string>;
+  findings: AlertDraft[];
+}
+
+export interface TouchInput {
+  table: Pick<Table, 'name' | 'entity'>;
+  events: readonly TableEvent[];
+  /** Row name → what was stored before the batch. */
+  stored: ReadonlyMap<string, StoredRow>;
+  /** `<topic>-<partition>`. */
+  partition: string;
+  limits: RuleLimits;
+}
+
+export function touchesOf({ table, events, stored, partition, limits }: TouchInput): Touches {
+  const touches: Touches = { sliding: new Map(), findings: [] };
+  for (const event of events) {
+    if (event.kind !== 'change' || event.replay || (event.op !== 'c' && event.op !== 'u')) continue;
+    const origin = `${partition}:${event.offset}`;
+    const before = stored.get(rowName(table.entity, event.id));
+    for (const [set] of event.contributions.members) if (set.startsWith(recentOrders('')) || set.startsWith(recentUnits(''))) touches.sliding.set(set, origin);
+    const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
+    if (finding) touches.findings.push({ ...finding, origin });
+  }
+  return touches;
+}
+
+type Draft = Omit<AlertDraft, 'origin'>;
+
+/** An order that was over the threshold before is no news. */
+function highValue({ id, contributions }: RowChange, before: StoredRow | undefined, limits: RuleLimits): Draft | null {
+  const { atMs, cents } = contributions.facts ?? {};
+  const finding = typeof atMs === 'number' ? highValueOrder.evaluate({ orderId: id, atMs, totalCents: cents ?? 0 }, limits) : null;
+  const known = before?.contributions.counters.find(([, field]) => field === 'revenue_cents')?.[2];
+  if (!finding || (known !== undefined && known > limits.highValueCents)) return null;
+  return { type: highValueOrder.type, severity: highValueOrder.severity, finding, resolved: false };
+}
+
+/** The stock a row remembers is the score of its member. */
+function stock({ id, commitMs, contributions }: RowChange, before: StoredRow | undefined, limits: RuleLimits): Draft | null {
+  const known = before?.contributions.members.find(([set]) => set === stockSet)?.[2] ?? null;
+  const after = contributions.members.find(([set]) => set === stockSet)?.[2] ?? null;
+  const outcome = lowStock.evaluate({ productId: id, atMs: commitMs, before: known, after }, limits);
+  if (outcome === null) return null;
+  const { type, severity } = lowStock;
+  if (outcome.kind === 'fired') return { type, severity, finding: outcome.finding, resolved: false };
+  return { type, severity, resolved: true, finding: { atMs: outcome.atMs, entity: id, value: `${after} units`, threshold: `${limits.lowStockBelow} units`, windowMs: null } };
+}

@@ -1,0 +1,94 @@
+/**
+ * Goal: each anomaly that is written to the source becomes one alert message, whoever dies meanwhile; a snapshot becomes none.
+ * Method: a real stack without a generator and with a short lateness; `sluice generate --anomaly`, then the topic of alerts is read.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readTopic } from '../../src/adapters/kafka-reader.ts';
+import { alertsTopic } from '../../src/domain/topics.ts';
+import { processOf } from '../faults.ts';
+import { startStack, until, type TestStack } from '../stack.ts';
+
+let stack: TestStack;
+before(async () => {
+  stack = await startStack({ SLUICE_GENERATOR: 'off', STREAM_ALLOWED_LATENESS_MS: '1000' });
+});
+after(() => stack.stop());
+
+interface Message {
+  alertId: string;
+  type: string;
+  entity: string;
+  value: string;
+  at: number;
+  origin: string;
+  resolved?: true;
+}
+
+async function messages(): Promise<Message[]> {
+  const found: Message[] = [];
+  await readTopic({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test' }, {
+    topic: alertsTopic,
+    each: async (records) => void found.push(...records.map(({ value }) => JSON.parse(value!.toString()) as Message)),
+  });
+  return found;
+}
+
+async function generate(anomaly: string): Promise<string> {
+  const { code, stdout, stderr } = await stack.sluice('generate', '--orders', '0', '--anomaly', anomaly, '--json');
+  assert.equal(code, 0, stdout + stderr);
+  return (JSON.parse(stdout) as { entity: string }).entity;
+}
+
+const alertOf = (type: string, entity: string, deadlineMs = 30_000): Promise<Message[]> =>
+  until(`an alert of ${type} about ${entity}`, async () => {
+    const found = (await messages()).filter((one) => one.type === type && one.entity === entity);
+    return found.length > 0 && found;
+  }, deadlineMs, 500);
+
+test('an alert for each order above the threshold; read again by a snapshot, none', async () => {
+  const rows = await stack.db.query<{ id: string }>('INSERT INTO orders (customer_id, total_amount) SELECT 1 + n % 5, 5000 FROM generate_series(1, 8) n RETURNING id::text');
+  for (const { id } of rows) await alertOf('high_value_order', id);
+  const before = await messages();
+  assert.deepEqual(before.map(({ entity }) => entity).sort((a, b) => a.localeCompare(b)), rows.map(({ id }) => id).sort((a, b) => a.localeCompare(b)));
+  const read = async (): Promise<number> => Number((await stack.redis.hash(stack.keys.of('stream:stats:orders')))['r'] ?? 0);
+  const readBefore = await read();
+  await stack.db.query(`INSERT INTO cdc.signal (id, type, data) VALUES ('stream-${Date.now()}', 'execute-snapshot', '{"data-collections": ["public.orders"], "type": "incremental"}')`);
+  await until('the orders are read again', async () => (await read()) >= readBefore + rows.length, 60_000);
+  await delay(2000); // eight looks of the watcher
+  assert.deepEqual(await messages(), before);
+});
+
+for (const [anomaly, type] of [['bulk', 'bulk_orders'], ['depletion', 'rapid_stock_depletion'], ['low-stock', 'low_stock']] as const) {
+  test(`${anomaly}: one alert`, async () => {
+    const entity = await generate(anomaly);
+    const found = await alertOf(type, entity);
+    assert.equal(new Set(found.map(({ alertId }) => alertId)).size, 1);
+    assert.match(found[0]!.alertId, new RegExp(`^${entity}/\\d+$`));
+  });
+}
+
+test('a restock says that the alert is over', async () => {
+  const low = (await messages()).find(({ type }) => type === 'low_stock')!;
+  await stack.db.query('UPDATE products SET stock_quantity = 100 WHERE id = $1', [Number(low.entity)]);
+  await until('it is said', async () => (await messages()).some(({ alertId, resolved }) => resolved && alertId === low.alertId), 30_000, 500);
+});
+
+test('geo: within seconds of the minute being closed', async () => {
+  const entity = await generate('geo');
+  const [found] = await alertOf('geographic_anomaly', entity, 90_000);
+  assert.match(found!.value, /of \d+ new customers/);
+});
+
+test('a consumer that dies before or after publishing costs no alert and makes none twice', async () => {
+  for (const point of ['stream.found', 'stream.published']) {
+    const { pid } = await processOf(stack, 'stream-consumer');
+    stack.arm(point, 'kill');
+    const entity = await generate('high-value');
+    await until(`${point} is passed`, async () => !stack.isArmed(point));
+    await until('it is back', async () => (await processOf(stack, 'stream-consumer')).pid !== pid);
+    const found = await alertOf('high_value_order', entity, 60_000);
+    assert.equal(new Set(found.map(({ alertId }) => alertId)).size, 1, point);
+  }
+});

@@ -1,0 +1,105 @@
+/**
+ * Goal: whatever is delivered, twice, late or by a zombie, each minute holds the sums over the final rows of that minute.
+ * Method: the engine with the stream's contributions over a real Redis; random histories against plain loops over the final rows.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import fc from 'fast-check';
+import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
+import { createKeys, streamKeys } from '../../src/domain/keys.ts';
+import { streamTables } from '../../src/domain/stream/tables.ts';
+import { tableTopic } from '../../src/domain/topics.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
+import { limits } from '../rule-limits.ts';
+import { startRedis, type TestRedis } from '../redis.ts';
+import { deliverAll } from '../deliver.ts';
+import { deliveries, tableNames, truncatedHistory, type History } from '../shop-stream.ts';
+
+const keys = streamKeys(createKeys('{test}:'));
+const nowMs = Date.parse('2026-11-22T12:00:00Z');
+let redis: TestRedis;
+let processor: CdcProcessor;
+
+before(async () => {
+  redis = await startRedis('{test}:');
+  processor = new CdcProcessor({
+    redis: redis.store,
+    keys,
+    status: createReplicaStatus(redis.store, keys),
+    tables: streamTables,
+    topicPrefix: 'shop',
+    changesMax: 0,
+    deadLetters: async () => undefined,
+    failpoint: () => undefined,
+    windows: createStreamWindows({ redis: { ...redis.store, expire: async () => [] }, keys, latenessMs: 0, limits, now: () => nowMs }), // the windows are in the past of the server's clock
+  });
+});
+after(() => redis.stop());
+
+async function wipe(): Promise<void> {
+  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
+  await redis.admin.setFields(keys.pipeline, { spec: 'rules' });
+  for (const name of tableNames) for (const partition of [0, 1]) await redis.admin.setFields(keys.owner(tableTopic('shop', name), partition), { epoch: '1' });
+}
+
+test('any delivery leaves in each minute the sums over the final rows of that minute', async () => {
+  await fc.assert(
+    fc.asyncProperty(truncatedHistory(60), deliveries, async (shop, plan) => {
+      await wipe();
+      await deliverAll(processor, 'shop', shop, plan);
+      assert.deepEqual(await windows(), expectedWindows(shop));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** Field by field; what is 0 is left out. */
+async function windows(): Promise<Record<string, bigint>> {
+  const found: Record<string, bigint> = {};
+  for (const pattern of ['realtime:metrics:2*', 'realtime:metrics:1*', 'realtime:geo:*', 'realtime:product:*', 'realtime:customer:*']) {
+    for await (const page of redis.admin.scan(keys.of(pattern))) {
+      for (const key of page) {
+        for (const [field, value] of Object.entries(await redis.admin.hash(key))) if (value !== '0') found[`${key.slice(keys.prefix.length)} ${field}`] = BigInt(value);
+      }
+    }
+  }
+  return found;
+}
+
+const hourMs = 3_600_000;
+
+function expectedWindows({ rows }: History): Record<string, bigint> {
+  const sums: Record<string, bigint> = {};
+  const count = (hash: string, field: string, amount: bigint): void => void (sums[`${hash} ${field}`] = (sums[`${hash} ${field}`] ?? 0n) + amount);
+  const minuteOf = (text: unknown): string | null => (typeof text === 'string' ? text.slice(0, 16).replace(/-/g, '').replace('T', '_').replace(':', '') : null);
+  const isKept = (text: unknown, hours: number): boolean => Date.parse(`${String(text).slice(0, 16)}:00Z`) + hours * hourMs > nowMs;
+  for (const row of rows.get('customers')!.values()) {
+    const minute = minuteOf(row['created_at']);
+    if (minute === null || !isKept(row['created_at'], 24)) continue;
+    count(`realtime:metrics:${minute}`, 'new_customers', 1n);
+    count(`realtime:geo:customers:${minute}`, String(row['state'] ?? '(none)'), 1n);
+  }
+  for (const row of rows.get('orders')!.values()) {
+    const at = row['order_date'] ?? row['created_at'];
+    const minute = minuteOf(at);
+    if (minute === null) continue;
+    const isCancelled = row['status'] === 'cancelled';
+    const cents = BigInt(String(row['total_amount']).replace('.', ''));
+    if (isKept(at, 24)) {
+      count(`realtime:metrics:${minute}`, 'orders', 1n);
+      count(`realtime:metrics:${minute}`, isCancelled ? 'orders_cancelled' : 'revenue_cents', isCancelled ? 1n : cents);
+    }
+    if (row['customer_id'] === null || Date.parse(`${String(at).slice(0, 10)}T00:00:00Z`) + 48 * hourMs <= nowMs) continue;
+    count(`realtime:customer:${String(row['customer_id'])}:activity`, `${minute.slice(0, 8)}:orders`, 1n);
+    if (!isCancelled) count(`realtime:customer:${String(row['customer_id'])}:activity`, `${minute.slice(0, 8)}:cents`, cents);
+  }
+  for (const row of rows.get('order_items')!.values()) {
+    const minute = minuteOf(row['created_at']);
+    if (minute === null) continue;
+    const units = BigInt(Number(row['quantity']));
+    if (isKept(row['created_at'], 24)) count(`realtime:metrics:${minute}`, 'units', units);
+    if (row['product_id'] !== null && isKept(row['created_at'], 1)) count(`realtime:product:${String(row['product_id'])}:velocity`, minute, units);
+  }
+  return Object.fromEntries(Object.entries(sums).filter(([, amount]) => amount !== 0n));
+}
