@@ -73,7 +73,7 @@ async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGene
 async function startSharedStack(): Promise<{ stop: () => Promise<void> }> {
   console.log('starting the real stack for the tests …');
   const { startStack } = await import('../test/stack.ts');
-  const stack = await startStack();
+  const stack = await startStack({ SLUICE_STREAM: 'off' }); // whoever needs the stream starts a stack of its own
   process.env['SLUICE_TEST_STACK'] = JSON.stringify({ dir: stack.dir, env: stack.env });
   return stack;
 }

@@ -25,8 +25,8 @@ export interface BatchRecord {
 /** A load that ends half way leaves nothing for ever. */
 const loadingMs = 3_600_000;
 /** One command holds Redis for well under a millisecond per hundred records. */
-const fieldsMost = 400;
-const bytesMost = 256 * 1024;
+const fieldsMost = 200;
+const bytesMost = 128 * 1024;
 const failureKeptMs = 7 * 24 * 3_600_000;
 
 /** Writes records under the run's id, unless it is published; repeated, it writes the same again. `onProgress` hears how many are sent. */

@@ -109,12 +109,15 @@ export function addCustomer(): Extract<Action, { kind: 'addCustomer' }> {
   return { kind: 'addCustomer', firstName, lastName, email: `${mailbox}@example.com`, phone: aPhone(), ...aPlace() };
 }
 
+/** 2.99 to 499.99, small prices as likely as large ones are rare: an order above a thousand is the exception. */
+const aPriceCents = (): number => Math.round(299 * (49_999 / 299) ** faker.number.float({ min: 0, max: 1 }));
+
 export function addProduct(): Action {
   return {
     kind: 'addProduct',
     name: faker.commerce.productName(),
     description: faker.commerce.productDescription(),
-    priceCents: faker.number.int({ min: 299, max: 49_999 }),
+    priceCents: aPriceCents(),
     category: faker.helpers.arrayElement(categories),
     stock: faker.number.int({ min: 50, max: 500 }),
   };
@@ -149,8 +152,8 @@ function placeOrder(shop: Shop, now: Date): Action {
   if (shop.customers.length === 0) return addCustomer();
   const customer = faker.helpers.arrayElement(shop.customers);
   customer.hasOrders = true;
-  const lines = faker.helpers.arrayElements(onSale, { min: 1, max: 5 }).map((product) => {
-    const quantity = faker.number.int({ min: 1, max: Math.min(4, product.stock) });
+  const lines = faker.helpers.arrayElements(onSale, { min: 1, max: 3 }).map((product) => {
+    const quantity = faker.number.int({ min: 1, max: Math.min(2, product.stock) });
     product.stock -= quantity;
     product.hasSales = true;
     return { productId: product.id, quantity, unitPriceCents: product.priceCents };

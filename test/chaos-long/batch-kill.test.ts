@@ -17,8 +17,8 @@ const { ends } = pastDays(20);
 const end = pick(ends);
 
 before(async () => {
-  stack = await startStack({ SLUICE_GENERATOR: 'off' });
-  await fillPast(stack, 30);
+  stack = await startStack({ SLUICE_GENERATOR: 'off', SLUICE_STREAM: 'off' });
+  await fillPast(stack, 40);
   const verify = await stack.sluice('verify', '--batch');
   assert.equal(verify.code, 0, verify.stdout + verify.stderr);
   assert.equal((await stack.sluice('batch', 'run', '--window-end', end)).code, 0);
@@ -89,12 +89,11 @@ async function keysOf(redis: TestStack['redis'], pattern: string): Promise<strin
   return found;
 }
 
-test('a backfill survives three deaths of the worker, leaves latest alone, and repeated gives the same', async (t) => {
-  const { from, to } = pastDays(6);
-  const days = pastDays(6).ends;
+test('a backfill of thirty days survives three deaths of the worker, leaves latest alone, and repeated gives the same', async (t) => {
+  const { from, to, ends: days } = pastDays(30);
   const latest = await stack.redis.strings([stack.keys.batchLatest('customers')]);
   const all = async (): Promise<unknown> => Promise.all(days.map((day) => recordsOf(stack, day)));
-  const run = stack.sluice('backfill', '--from', from, '--to', to, '--policy', 'all', '--concurrency', '2', '--wait', '--json');
+  const run = stack.sluice('backfill', '--from', from, '--to', to, '--policy', 'all', '--concurrency', '3', '--wait', '--json');
   for (const point of ['batch.extract', 'batch.transform', 'batch.load']) {
     stack.arm(point, 'kill');
     await until(`${point} is passed`, async () => !stack.isArmed(point), 120_000);
@@ -102,12 +101,12 @@ test('a backfill survives three deaths of the worker, leaves latest alone, and r
   landed(t, 'the worker was killed three times during a backfill');
   const first = await run;
   assert.equal(first.code, 0, first.stdout + first.stderr);
-  assert.equal((JSON.parse(first.stdout) as { completed: number }).completed, 6);
+  assert.equal((JSON.parse(first.stdout) as { completed: number }).completed, 30);
   const records = await all();
   const second = await stack.sluice('backfill', '--from', from, '--to', to, '--policy', 'all', '--wait');
   assert.equal(second.code, 0, second.stdout + second.stderr);
   assert.deepEqual(await all(), records);
   const third = await stack.sluice('backfill', '--from', from, '--to', to, '--wait');
-  assert.match(third.stdout, /0 run, 6 skipped, 0 failed/);
+  assert.match(third.stdout, /0 run, 30 skipped, 0 failed/);
   assert.deepEqual(await stack.redis.strings([stack.keys.batchLatest('customers')]), latest);
 });

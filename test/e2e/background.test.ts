@@ -88,7 +88,7 @@ test('up returns when the stack is healthy and a second up is content with it', 
   const { healthy, processes, connector, slot, lag } = await status();
   assert.ok(healthy);
   assert.deepEqual(processes.map(({ name, state, restarts }) => `${name} ${state} ${restarts}`), [
-    ...['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'alerts-consumer', 'worker'].map((name) => `${name} running 0`),
+    ...['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'stream-consumer', 'alerts-consumer', 'worker'].map((name) => `${name} running 0`),
   ]);
   assert.deepEqual([connector, slot.active, lag.length > 0], [{ state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null }, true, true]);
   const again = await sluice('up');

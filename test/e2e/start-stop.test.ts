@@ -77,7 +77,7 @@ test('a first start brings up every process, and status says so', async () => {
   await healthy();
   const seen = await status();
   assert.equal(seen.healthy, true);
-  assert.deepEqual(seen.processes.map(({ name, state }) => `${name} ${state}`).sort(), ['alerts-consumer', 'cdc-consumer', 'connect', 'generator', 'kafka', 'postgres', 'redis', 'temporal', 'worker'].map((name) => `${name} running`));
+  assert.deepEqual(seen.processes.map(({ name, state }) => `${name} ${state}`).sort(), ['alerts-consumer', 'cdc-consumer', 'connect', 'generator', 'kafka', 'postgres', 'redis', 'stream-consumer', 'temporal', 'worker'].map((name) => `${name} running`));
   assert.deepEqual(seen.connector, { state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null });
   assert.equal(seen.slot.active, true);
   assert.equal(seen.lag.length, 16);

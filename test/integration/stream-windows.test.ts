@@ -7,11 +7,11 @@ import { after, before, test } from 'node:test';
 import { streamKeys } from '../../src/domain/keys.ts';
 import { minuteOf } from '../../src/domain/stream/minute.ts';
 import { processOf } from '../faults.ts';
-import { until, useStack, type TestStack } from '../stack.ts';
+import { startStack, until, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 before(async () => {
-  stack = await useStack();
+  stack = await startStack();
 });
 after(() => stack.stop());
 

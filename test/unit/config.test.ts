@@ -158,6 +158,16 @@ test('what a child process inherits of our environment holds no secret', (t) => 
   assert.equal(inherited['PATH'], process.env['PATH']);
 });
 
+test('an address that only an operator knows reaches every process of this start, prints nowhere, and is gone at the next start without it', () => {
+  const cwd = folderWith();
+  settleSecrets(loadStartSettings({ ALERT_SLACK_URL: 'https://example.org/plain-text' }, cwd));
+  const other = loadSettings({}, cwd);
+  assert.equal(other.ALERT_SLACK_URL?.reveal(), 'https://example.org/plain-text');
+  assert.ok(!JSON.stringify([other, settingsEnvironment(other)]).includes('plain-text'));
+  settleSecrets(loadStartSettings({}, cwd));
+  assert.equal(loadSettings({}, cwd).ALERT_SLACK_URL, undefined);
+});
+
 test('a missing secret says how to get it', () => {
   assert.throws(() => requireSecret(loadSettings({}, folderWith()), 'SLUICE_READER_PASSWORD'), /SLUICE_READER_PASSWORD is not set.*npm start/s);
 });

@@ -80,3 +80,23 @@ test('a delivery that is being tried is taken along into the run that follows, u
   await update(resolveUpdate, 'ann', '');
   assert.equal(((await alert.result()) as AlertState).occurrences, 200);
 });
+
+test('what has not passed the storm gate when the history ends is told by the run that follows, once', async () => {
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let asked = 0;
+  script.admit = async ({ id }) => {
+    asked += 1;
+    await held;
+    return asked === 1 ? { how: 'alone', group: '' } : { how: 'lead', group: id };
+  };
+  const { again, state, update, alert } = await open('gated');
+  await until('the gate is asked', async () => asked === 1);
+  for (let n = 2; n <= 100; n += 1) await again(n);
+  release();
+  await until('it is told', async () => (await state()).status === 'notified');
+  await until('both are told', async () => taken.length === 2);
+  assert.deepEqual([...taken].sort(), ['opened slack', 'opened webhook']);
+  await update(resolveUpdate, 'ann', '');
+  assert.equal(((await alert.result()) as AlertState).occurrences, 100);
+});
