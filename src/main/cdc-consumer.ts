@@ -9,6 +9,7 @@ await runProcess('cdc-consumer', (context) =>
   runTableConsumer(
     {
       name: 'sluice-cdc',
+      failpoints: 'cdc',
       group: groups.cdc,
       tables,
       spec: contributionSpec,

@@ -18,6 +18,7 @@ await runProcess('stream-consumer', (context) => {
   return runTableConsumer(
     {
       name: 'sluice-stream',
+      failpoints: 'stream',
       group: groups.stream,
       tables: streamTables,
       spec: streamSpec,

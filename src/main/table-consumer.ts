@@ -22,6 +22,8 @@ import { waitFor } from './wait-for.ts';
 export interface TableConsumer {
   /** Client id, and name of its connections. */
   name: string;
+  /** First part of the names of its failpoints. */
+  failpoints: string;
   group: string;
   tables: readonly Table[];
   /** Names what the contributions of the tables mean. */
@@ -46,7 +48,7 @@ export interface Connections {
 }
 
 /** Resolves when the process has been told to stop and everything is closed. */
-export async function runTableConsumer({ name, group, tables, spec, changesMax, rowsMax, keysOf, deadLetters, windows, beside }: TableConsumer, context: ProcessContext): Promise<void> {
+export async function runTableConsumer({ name, failpoints, group, tables, spec, changesMax, rowsMax, keysOf, deadLetters, windows, beside }: TableConsumer, context: ProcessContext): Promise<void> {
   const { settings, log, signal, ready } = context;
   const kafka = { brokers: access.brokers(settings), clientId: name };
   const keys = keysOf(createKeys(settings.REDIS_KEY_PREFIX));
@@ -59,6 +61,7 @@ export async function runTableConsumer({ name, group, tables, spec, changesMax, 
   const status = createReplicaStatus(redis, keys);
   const db = connectPostgres({ ...access.reader(settings), name, max: 1 });
   const source = await readIdentity(db, tables, context);
+  const failpoint = createFailpoint(settings.SLUICE_FAILPOINT_DIR);
   const processor = new CdcProcessor({
     redis,
     keys,
@@ -68,7 +71,7 @@ export async function runTableConsumer({ name, group, tables, spec, changesMax, 
     topicPrefix: settings.TOPIC_PREFIX,
     changesMax,
     deadLetters: deadLetters(producer),
-    failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR),
+    failpoint: (point) => failpoint(`${failpoints}.${point}`),
     ...(windows && { windows: windows(redis, keys) }),
   });
   const identity = { ...source, cluster: await waitFor('Kafka', log, signal, () => admin.clusterId()), prefix: settings.TOPIC_PREFIX };

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { consumersOf, isFrozen, landed, untilApplying } from '../faults.ts';
 import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
 
@@ -20,6 +21,12 @@ test('the commit of a consumer that was stopped while another took over is refus
   logs.set(joined.child.pid!, joined.log);
   await until('the new consumer has claimed partitions', async () => joined.log().includes('partitions claimed'));
 
+  const allClaims = (): number => [...logs.values()].reduce((sum, log) => sum + count(log(), 'partitions claimed'), 0);
+  await until('the group has settled', async () => {
+    const before = allClaims();
+    await delay(3000);
+    return allClaims() === before; // a claim of the join itself would be taken for the one after the loss
+  });
   stack.arm('cdc.commit', 'stop');
   const zombie = await until('one consumer is stopped before its commit', async () => [...logs.keys()].find(isFrozen));
   const others = [...logs.keys()].filter((pid) => pid !== zombie);

@@ -32,7 +32,7 @@ async function messages(): Promise<Message[]> {
     topic: alertsTopic,
     each: async (records) => void found.push(...records.map(({ value }) => JSON.parse(value!.toString()) as Message)),
   });
-  return found;
+  return found.toSorted((a, b) => a.at - b.at || a.alertId.localeCompare(b.alertId)); // the topic has partitions
 }
 
 async function generate(anomaly: string): Promise<string> {

@@ -147,7 +147,7 @@ export class CdcProcessor implements Processor {
       const moved = moveFence(keys, claim, advanceTo(decoded));
       const told = windows?.tell({ table, events, stored, partition: partitionName(claim) }) ?? [];
       const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, fields: [...moved.fields, ...told] });
-      failpoint('cdc.commit');
+      failpoint('commit');
       const reply = decodeReply(await redis.commit(script.keys, script.args));
       if (reply.result === 'applied') await windows?.touched(writes);
       if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);
@@ -181,7 +181,7 @@ export class CdcProcessor implements Processor {
     await status.set(table.name, 'sweeping', scope, 'TRUNCATE: its rows are being removed');
     this.standing.add(scope);
     try {
-      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('cdc.sweep'), ...(windows && { trim: windows.trim }) });
+      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('sweep'), ...(windows && { trim: windows.trim }) });
     } finally {
       this.standing.delete(scope);
     }
