@@ -90,6 +90,13 @@ export function connectRedis(options: RedisOptions) {
   };
 }
 
+export interface Upkeep {
+  key: string;
+  ttlMs: number;
+  below?: number;
+  fields?: string[];
+}
+
 type Guard = <T>(run: () => Promise<T>) => Promise<T>;
 
 /** Reads of many keys at once. */
@@ -131,14 +138,21 @@ function perishables(redis: Redis, guard: Guard) {
     /** Sets fields and moves the expiry of the whole hash, in one transaction. */
     setFieldsUntil: (key: string, fields: Record<string, string>, ttlMs: number) =>
       guard(() => transaction(redis, (multi) => multi.hset(key, fields).pexpire(key, ttlMs))),
-    /** Removes what scores below, from some sorted sets; one round trip. */
-    trimSets: (keys: string[], below: number) =>
-      guard(async () => (keys.length === 0 ? [] : transaction(redis, (multi) => keys.forEach((key) => multi.zremrangebyscore(key, '-inf', `(${below}`))))),
     /** Removes fields of a hash that still have these values (settle.lua). */
     settle: (key: string, entries: [field: string, value: string][]): Promise<unknown> => guard(() => (redis as unknown as Scripts).settleFields(1, key, ...entries.flat())),
-    /** Times to live of some keys, milliseconds; one round trip. */
-    expire: (ttls: [key: string, ms: number][]) =>
-      guard(async () => (ttls.length === 0 ? [] : transaction(redis, (multi) => ttls.forEach(([key, ms]) => multi.pexpire(key, ms))))),
+    /** Gives keys their time to live, milliseconds, and takes out what is too old: members that score below, fields by name. One round trip. */
+    renew: (upkeep: Upkeep[]) =>
+      guard(async () =>
+        upkeep.length === 0
+          ? []
+          : transaction(redis, (multi) => {
+              for (const { key, ttlMs, below, fields } of upkeep) {
+                multi.pexpire(key, ttlMs);
+                if (below !== undefined) multi.zremrangebyscore(key, '-inf', `(${below}`);
+                if (fields !== undefined) multi.hdel(key, ...fields);
+              }
+            }),
+      ),
     /** Sets only when absent, for this long; returns what is stored afterwards. */
     claimFor: (key: string, value: string, ttlMs: number): Promise<string> =>
       guard(async () => ((await redis.set(key, value, 'PX', ttlMs, 'NX')) === 'OK' ? value : ((await redis.get(key)) ?? value))),

@@ -32,7 +32,7 @@ before(async () => {
     changesMax: 0,
     deadLetters: async () => undefined,
     failpoint: () => undefined,
-    windows: createStreamWindows({ redis: { ...redis.store, expire: async () => [] }, keys, latenessMs: 0, limits, now: () => nowMs }), // the windows are in the past of the server's clock
+    windows: createStreamWindows({ redis: { ...redis.store, renew: async () => [] }, keys, latenessMs: 0, limits, now: () => nowMs }), // the windows are in the past of the server's clock
   });
 });
 after(() => redis.stop());

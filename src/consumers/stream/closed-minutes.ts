@@ -20,7 +20,8 @@ export interface ClosedMinutesDeps {
   isAppliedUpTo: (sourceMs: number) => Promise<boolean>;
 }
 
-const clockKey = 'stream:clock';
+/** Time of the last heartbeat, by the source's clock. */
+export const clockKey = 'stream:clock';
 const closedKey = 'stream:closed';
 const learntKey = 'stream:learnt';
 /** Minutes judged in one go: after a long absence there is a backlog. */

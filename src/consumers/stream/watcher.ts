@@ -34,7 +34,7 @@ export interface WatcherDeps {
   failpoint: Failpoint;
 }
 
-export const watched = { outbox: 'stream:outbox', touched: 'stream:touched', episodes: 'stream:episodes', clock: 'stream:clock' } as const;
+export const watched = { outbox: 'stream:outbox', touched: 'stream:touched', episodes: 'stream:episodes' } as const;
 const everyMs = 250;
 /** For events that come late. */
 const keptBeyondMs = 3_600_000;

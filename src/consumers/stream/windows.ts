@@ -10,10 +10,11 @@ import { activityKeptMs, dropExpired, dropOld, velocityKeptMs, windowKeptMs } fr
 import { minuteMs, minuteOf, startOfMinute } from '../../domain/stream/minute.ts';
 import { touchesOf } from '../../domain/stream/touches.ts';
 import type { Windows } from '../processor.ts';
+import { clockKey } from './closed-minutes.ts';
 import { watched } from './watcher.ts';
 
 export interface StreamWindowsDeps {
-  redis: Pick<RedisStore, 'expire' | 'deleteFields' | 'set' | 'trimSets'>;
+  redis: Pick<RedisStore, 'renew' | 'set'>;
   keys: Keys;
   /** Changes come so late after their minute, milliseconds. */
   latenessMs: number;
@@ -41,14 +42,14 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
     touched: async (plan) => {
       const nowMs = now();
       const recent = [...plan.members.keys()].filter((set) => set.startsWith('stream:recent:'));
-      await redis.expire(recent.map((set) => [keys.of(set), 2 * slidingKeptMs]));
-      if (plan.lastCommitMs !== null) await redis.trimSets(recent.map((set) => keys.of(set)), plan.lastCommitMs - slidingKeptMs);
       const hashes = touchedWindows(plan).filter((hash) => (settled.get(hash) ?? 0) <= nowMs);
-      await redis.expire(hashes.map((hash) => [keys.of(hash), ttlMs(hash, nowMs)]));
-      for (const hash of hashes) {
-        if (hash.endsWith(':velocity')) await redis.deleteFields(keys.of(hash), minutesBefore(nowMs - velocityKeptMs, velocityTail));
-        settled.set(hash, nowMs + minuteMs);
-      }
+      const below = plan.lastCommitMs === null ? {} : { below: plan.lastCommitMs - slidingKeptMs };
+      const fields = minutesBefore(nowMs - velocityKeptMs, velocityTail);
+      await redis.renew([
+        ...recent.map((set) => ({ key: keys.of(set), ttlMs: 2 * slidingKeptMs, ...below })),
+        ...hashes.map((hash) => ({ key: keys.of(hash), ttlMs: ttlMs(hash, nowMs), ...(hash.endsWith(':velocity') && { fields }) })),
+      ]);
+      for (const hash of hashes) settled.set(hash, nowMs + minuteMs);
       if (hashes.length > 0) for (const [hash, untilMs] of settled) if (untilMs <= nowMs) settled.delete(hash);
     },
     tell: ({ table, events, stored, partition }) => {
@@ -59,7 +60,7 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
       ];
     },
     tick: async (sourceMs) => {
-      await redis.set(keys.of(watched.clock), String(sourceMs));
+      await redis.set(keys.of(clockKey), String(sourceMs));
     },
   };
 }

@@ -1,4 +1,5 @@
-import { minuteMs, type Finding, type Rule } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
+import { minuteMs } from '../stream/minute.ts';
 
 /** New customers of one closed minute by state; those without a state under the empty name. */
 export interface CustomersMinute {

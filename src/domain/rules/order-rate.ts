@@ -1,6 +1,7 @@
 import { alertScore, createDetector, type Verdict } from '../detector/detector.ts';
 import type { DetectorState } from '../detector/state.ts';
-import { minuteMs, money, type Finding, type Rule } from './rule.ts';
+import { money, type Finding, type Rule } from './rule.ts';
+import { minuteMs } from '../stream/minute.ts';
 
 /** What was learnt so far; JSON. */
 export interface OrderRateState {

@@ -1,4 +1,5 @@
-import { minuteMs, type Finding, type Rule } from './rule.ts';
+import type { Finding, Rule } from './rule.ts';
+import { minuteMs } from '../stream/minute.ts';
 import { crossings, type SlidingEvent } from './sliding-window.ts';
 
 /** The order items of one product by time, each with its units (not negative) as amount. */

@@ -36,8 +36,6 @@ export interface Rule<Input, Outcome> {
   evaluate: (input: Input, limits: RuleLimits) => Outcome;
 }
 
-export const minuteMs = 60_000;
-
 /** Whole cents as `1234.50`. */
 export function money(cents: number | bigint): string {
   const digits = String(cents < 0 ? -cents : cents).padStart(3, '0');
