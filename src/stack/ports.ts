@@ -1,4 +1,5 @@
 /** Ports on loopback: whether each is free, and who has it when it is not. */
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import type { Settings } from '../config.ts';
@@ -28,15 +29,17 @@ export async function requireFreePorts(settings: Settings): Promise<void> {
   if (problems.length > 0) throw new PipelineError('port_taken', problems.join('\n'));
 }
 
-/** A port nobody listens on now. */
-export function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject).listen(0, host, () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no address'))));
-    });
-  });
+/**
+ * A port nobody listens on now, below the range that systems give to outgoing connections (32768 and up on Linux):
+ * between the choice and the start of its server no connection can take it.
+ */
+export async function findFreePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const code = await tryPort(port);
+    if (code === null) return port;
+    if (code !== 'EADDRINUSE') throw new Error(`no port could be opened on ${host} (${code})`);
+  }
 }
 
 /** One attempt: resolves when something accepts a connection. */
