@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const at = (...parts) => join(root, ...parts);
-const say = (text) => console.error(`[${(performance.now() / 1000).toFixed(1).padStart(5)} s] ${text}`);
+const stamped = (text) => `[${(performance.now() / 1000).toFixed(1).padStart(5)} s] ${text}`;
+const say = (text) => console.error(stamped(text));
 
 /** Exits with one message when the machine lacks something; otherwise leaves node_modules and dist/ up to date. */
 export async function bootstrap({ servers }) {
@@ -22,7 +23,7 @@ export async function bootstrap({ servers }) {
   }
   const lock = await takeLock();
   try {
-    if (!isInstalled()) await step('Installing node_modules (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+    if (!isInstalled()) await step('Installing node_modules by npm ci (about 500 MB on disk, once)', 'build, servers (about 110 MB, once), start', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
     await build();
     linkCommand();
   } catch (error) {
@@ -95,7 +96,7 @@ function isInstalled() {
 async function build() {
   const compiled = hashOf(['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']);
   await unlessStamped('build', compiled, async () => {
-    await step('Building', process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json']);
+    await step('Building', 'start', process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json']);
     for (const file of filesIn('src').filter((name) => name.endsWith('.lua'))) {
       mkdirSync(at('dist', file, '..'), { recursive: true });
       copyFileSync(at('src', file), at('dist', file));
@@ -103,7 +104,7 @@ async function build() {
   });
   if (!existsSync(at('dist/main/bundle-workflows.js'))) return;
   const bundled = hashOf(['src/workflows', 'src/domain', 'src/main/bundle-workflows.ts', 'package-lock.json']);
-  await unlessStamped('workflows', bundled, () => step('Bundling workflows', process.execPath, [at('dist/main/bundle-workflows.js')]));
+  await unlessStamped('workflows', bundled, () => step('Bundling workflows', 'start', process.execPath, [at('dist/main/bundle-workflows.js')]));
 }
 
 async function unlessStamped(name, hash, work) {
@@ -134,18 +135,33 @@ function linkCommand() {
   if (!existsSync(link)) symlinkSync('../../bin/sluice.mjs', link);
 }
 
-/** Runs a program; what it prints is shown only when it fails. */
-async function step(label, file, args) {
+/**
+ * Runs a program; what it prints is shown only when it fails. A terminal shows how long it takes and what comes after it
+ * in one line that is written over.
+ */
+async function step(label, next, file, args) {
   const began = performance.now();
-  say(`${label} …`);
-  const text = await new Promise((resolve, reject) => {
+  const took = () => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  const { isTTY, columns } = process.stderr;
+  const show = () => process.stderr.write(`\r\u001B[K${stamped(`… ${label} (${took()}), then ${next}`).slice(0, (columns || 80) - 1)}`);
+  if (!isTTY) say(`${label} …`);
+  const refresh = isTTY ? setInterval(show, 500) : undefined;
+  try {
+    await run(label, file, args);
+  } finally {
+    clearInterval(refresh);
+    if (isTTY) process.stderr.write('\r\u001B[K');
+  }
+  say(`${label}: done (${took()})`);
+}
+
+function run(label, file, args) {
+  return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (printed = (printed + chunk).slice(-8000)));
-    child.on('error', reject).on('close', (code) => (code === 0 ? resolve(printed) : reject(new Error(`${label} failed (exit code ${code}):\n${printed}`))));
+    child.on('error', reject).on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${label} failed (exit code ${code}):\n${printed}`))));
   });
-  say(`${label}: done (${((performance.now() - began) / 1000).toFixed(1)} s)`);
-  return text;
 }
 
 /** An abstract socket: the kernel frees it when its holder dies (the same idea as src/stack/lock.ts). */

@@ -114,6 +114,11 @@ function bulkReads(redis: Redis, guard: Guard) {
     /** Many sorted sets, members with scores in score order, in one atomic read. */
     sortedSets: (keys: string[]): Promise<string[][]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** How many members a sorted set has. */
+    members: (key: string): Promise<number> => guard(() => redis.zcard(key)),
+    /** Members of a sorted set with the highest scores, these first. */
+    highest: (key: string, count: number): Promise<{ member: string; score: number }[]> =>
+      guard(async () => Object.entries(fieldMap(await redis.zrange(key, '0', String(count - 1), 'REV', 'WITHSCORES'))).map(([member, score]) => ({ member, score: Number(score) }))),
     /** Some fields of a hash. */
     fields: (key: string, fields: string[]): Promise<(string | null)[]> => guard(async () => (fields.length === 0 ? [] : redis.hmget(key, ...fields))),
     /** How many fields a hash has. */

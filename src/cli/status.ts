@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { loadSettings } from '../config.ts';
 import { projectRoot } from '../stack/project.ts';
-import { createStatusReader, type StackStatus } from '../stack/status.ts';
+import { createStatusReader, lagOf, type StackStatus } from '../stack/status.ts';
 
 export const unhealthyCode = 3;
 
@@ -23,8 +23,9 @@ export async function printAndExit(text: string, code: number): Promise<never> {
   process.exit(code);
 }
 
-function describe({ healthy, problems, processes, connector, slot, lag, heartbeat, halted, urls }: StackStatus): string {
-  const events = lag.reduce((sum, one) => sum + one.events, 0);
+function describe(status: StackStatus): string {
+  const { healthy, problems, processes, connector, slot, heartbeat, halted, urls } = status;
+  const lag = lagOf(status);
   const lines = [
     healthy ? 'healthy' : `NOT HEALTHY: ${problems.join('; ')}`,
     '',
@@ -33,7 +34,7 @@ function describe({ healthy, problems, processes, connector, slot, lag, heartbea
     '',
     `connector  ${connector.state}, tasks ${connector.tasks.join(', ') || 'none'}`,
     `slot       ${slot ? `${slot.active ? 'active' : 'INACTIVE'}, WAL ${slot.walStatus}, ${slot.retainedBytes} bytes retained` : 'unknown'}`,
-    `lag        ${lag.length === 0 ? 'unknown' : `${events} events, ${Math.max(...lag.map(({ ms }) => ms))} ms, over ${lag.length} partitions`}`,
+    `lag        ${lag ? `${lag.events} events, ${lag.ms} ms, over ${status.lag.length} partitions` : 'unknown'}`,
     `heartbeat  ${heartbeat ? `${heartbeat.ageMs} ms old` : 'unknown'}`,
     ...Object.entries(halted).map(([table, why]) => `halted     ${table}: ${why}`),
     '',

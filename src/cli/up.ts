@@ -8,10 +8,14 @@ import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
 import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
 import { readStackRecord, isAlive } from '../stack/state-file.ts';
 import { createStatusReader } from '../stack/status.ts';
+import { watchStack } from '../stack/watch.ts';
+import { createLiveLines } from './live-lines.ts';
+import { showLiveScreen } from './screen/live-screen.ts';
+import { isTerminal } from './screen/terminal.ts';
 import { printAndExit, unhealthyCode } from './status.ts';
 
 /** What the background supervisor tells the command that started it. */
-type Message = { line: string } | { healthy: true };
+type Message = { line: string } | { problems: string[] };
 
 export function registerUp(program: Command): void {
   program
@@ -27,8 +31,11 @@ export function registerUp(program: Command): void {
   });
 }
 
+/** On a terminal the start is a view that changes in place and then the live screen; elsewhere, lines. */
 async function upForeground(settings: Settings): Promise<number> {
-  return supervise(settings, { print: (line) => console.log(line), showFigures: true, onHealthy: () => undefined });
+  if (!isTerminal()) return supervise(settings, { print: (line) => console.log(line), watch: ({ signal, say }) => watchStack(settings, signal, say) });
+  const lines = createLiveLines(process.stdout);
+  return supervise(settings, { ...lines, watch: (stack) => showLiveScreen(stack, lines) });
 }
 
 async function upBackground(settings: Settings): Promise<number> {
@@ -52,7 +59,7 @@ async function upBackground(settings: Settings): Promise<number> {
       else {
         child.disconnect();
         child.unref();
-        resolve(0);
+        resolve(message.problems.length === 0 ? 0 : unhealthyCode);
       }
     });
     child.on('exit', (code) => resolve(code ?? 1));
@@ -74,7 +81,7 @@ async function superviseDetached(settings: Settings): Promise<number> {
     console.log(`${new Date().toISOString()} ${line}`);
     tell({ line });
   };
-  const code = await supervise(settings, { print, showFigures: false, onHealthy: () => tell({ healthy: true }) });
+  const code = await supervise(settings, { print, onStarted: (problems) => tell({ problems }) });
   if (process.connected) process.disconnect();
   return code;
 }

@@ -26,6 +26,7 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     name: 'connect',
     ports: [settings.CONNECT_PORT],
     stopSignal: 'SIGTERM',
+    firstStartsMost: 2, // it gives up when Kafka has not answered for a minute
     command: async () => {
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');

@@ -19,20 +19,20 @@ import { searchAttributes } from './temporal.ts';
 const registerBudgetMs = 90_000;
 
 export interface Preparation {
-  schema: Promise<void>;
-  topics: Promise<void>;
-  replica: Promise<void>;
-  workflows: Promise<void>;
-  connector: Promise<void>;
+  schema: Promise<unknown>;
+  topics: Promise<unknown>;
+  replica: Promise<unknown>;
+  workflows: Promise<unknown>;
+  connector: Promise<unknown>;
 }
 
 /** Begins each step when its server has `answered`. The servers that the stack starts come with their users and attributes. */
 export function prepareServers(settings: StackSettings, answered: Record<ServerName, Promise<void>>, { step }: Progress, signal: AbortSignal): Preparation {
-  const schema = answered.postgres.then(() => step('Schema and roles', () => prepareSource(settings), describeMigrations)).then(() => undefined);
-  const topics = answered.kafka.then(() => step('Topics', () => ensureTopics(settings)));
-  const replica = isGiven(settings, 'redis') ? answered.redis.then(() => step('Redis user', () => prepareReplica(settings), describeUser)).then(() => undefined) : answered.redis;
-  const workflows = isGiven(settings, 'temporal') ? answered.temporal.then(() => step('Search attributes', () => prepareWorkflows(settings))) : answered.temporal;
-  const connector = Promise.all([schema, topics, answered.connect]).then(() => step('Debezium connector', () => register(settings, signal)));
+  const schema = step('Schema and roles', () => prepareSource(settings), { after: [answered.postgres], detail: describeMigrations });
+  const topics = step('Topics', () => ensureTopics(settings), { after: [answered.kafka] });
+  const replica = isGiven(settings, 'redis') ? step('Redis user', () => prepareReplica(settings), { after: [answered.redis], detail: describeUser }) : answered.redis;
+  const workflows = isGiven(settings, 'temporal') ? step('Search attributes', () => prepareWorkflows(settings), { after: [answered.temporal] }) : answered.temporal;
+  const connector = step('Debezium connector', () => register(settings, signal), { after: [schema, topics, answered.connect] });
   return { schema, topics, replica, workflows, connector };
 }
 

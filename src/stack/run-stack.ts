@@ -3,6 +3,7 @@
  * Invariant: however it ends (Ctrl-C, a failed start, a bug), every process it started is stopped first.
  */
 import { mkdirSync, realpathSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { urlsOf } from '../access.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
@@ -11,27 +12,39 @@ import { tryLock } from './lock.ts';
 import { requireFreePorts } from './ports.ts';
 import { createProgress, type Say } from './progress.ts';
 import { layoutOf } from './project.ts';
-import { settleSecrets } from './secrets.ts';
+import { settleSecrets, type StackSettings } from './secrets.ts';
 import { startStack } from './start.ts';
 import { readStackRecord } from './state-file.ts';
-import { expectedProcesses } from './status.ts';
+import { createStatusReader, expectedProcesses } from './status.ts';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor.ts';
-import { watchStack } from './watch.ts';
+
+export interface RunningStack {
+  settings: StackSettings;
+  supervisor: Supervisor;
+  /** Aborted when it stops. */
+  signal: AbortSignal;
+  say: Say;
+}
 
 export interface RunStackOptions {
   print: Say;
-  /** Figures every few seconds: for someone who looks, not for a log file. */
-  showFigures: boolean;
-  onHealthy: () => void;
+  /** Shows what is being done and what is to come, below what was printed: for a terminal. */
+  show?: (lines: string[]) => void;
+  /** What `status` finds wrong at the end of the start; empty when healthy. */
+  onStarted?: (problems: string[]) => void;
+  /** Called once it runs; the stack goes on until the signal, whenever this resolves. */
+  watch?: (stack: RunningStack) => Promise<void>;
 }
 
+/** What is still settling when the first change has been seen (the connector between its snapshot and the log) may take so long. */
+const settleBudgetMs = 30_000;
 /** npm and the terminal each pass a Ctrl-C on; only a signal that comes later than this means "again". */
 const echoMs = 1000;
 
 /** Resolves with true when a healthy stack was stopped on request, false when its start was interrupted. Throws when it failed. */
-export async function runStack(given: Settings, { print, showFigures, onHealthy }: RunStackOptions): Promise<boolean> {
+export async function runStack(given: Settings, { print, show, onStarted, watch }: RunStackOptions): Promise<boolean> {
   const dataDir = given.SLUICE_DATA_DIR;
-  const progress = createProgress(print);
+  const progress = createProgress(print, { ...(show && { show }) });
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   const lock = await tryLock(realpathSync(dataDir), 'stack');
   if (!lock) throw alreadyRunning(dataDir);
@@ -42,15 +55,18 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
   const settings = settleSecrets(given);
   const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), createHold(settings.SLUICE_FAILPOINT_DIR));
   const stop = stopOnSignals(supervisor, progress.say);
-  let healthy = false;
+  const stopped = new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  let started = false;
   try {
     await startStack({ settings, supervisor, progress, signal: stop });
-    healthy = !stop.aborted;
-    if (healthy) {
-      progress.say('Healthy.');
+    const problems = await progress.step('Every part says that it is healthy', () => settledProblems(settings, stop), { detail: (found) => (found.length === 0 ? 'yes' : 'no') });
+    started = !stop.aborted;
+    if (started) {
+      progress.say(problems.length === 0 ? 'Healthy.' : `NOT HEALTHY: ${problems.join('; ')}`);
       for (const [name, url] of Object.entries(urlsOf(settings))) print(`            ${name.padEnd(12)} ${url}`);
-      onHealthy();
-      await watchStack(settings, stop, showFigures ? progress.say : null);
+      onStarted?.(problems);
+      await watch?.({ settings, supervisor, signal: stop, say: progress.say });
+      await stopped;
     }
   } catch (error) {
     if (!stop.aborted) throw error;
@@ -59,7 +75,16 @@ export async function runStack(given: Settings, { print, showFigures, onHealthy 
     await progress.step('Everything is stopped', () => supervisor.stop());
     lock.release();
   }
-  return healthy;
+  return started;
+}
+
+/** What `status` finds wrong, once that is nothing or has had its time. */
+async function settledProblems(settings: Settings, signal: AbortSignal): Promise<string[]> {
+  const readStatus = createStatusReader(settings);
+  for (const deadline = Date.now() + settleBudgetMs; ; await wait(200, undefined, { signal })) {
+    const { problems } = await readStatus();
+    if (problems.length === 0 || Date.now() > deadline) return problems;
+  }
 }
 
 function alreadyRunning(dataDir: string): PipelineError {
@@ -76,8 +101,8 @@ function stopOnSignals(supervisor: Supervisor, say: Say): AbortSignal {
   const onSignal = (name: string): void => {
     if (!stop.signal.aborted) {
       firstAt = Date.now();
-      say(`${name}: stopping everything (again: kill at once)`);
       stop.abort();
+      say(`${name}: stopping everything (again: kill at once)`);
       void supervisor.stop();
     } else if (Date.now() - firstAt > echoMs) {
       supervisor.kill();

@@ -22,7 +22,7 @@ import { consumerNames } from './state-file.ts';
 import { heartbeatMs } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 import { temporalServer } from './temporal.ts';
-import { fetchTools } from './tools.ts';
+import { fetchTools, type Tools } from './tools.ts';
 
 const proofBudgetMs = 120_000;
 
@@ -36,30 +36,29 @@ export interface StartOptions {
 
 /** Brings the whole stack up. Throws at the first thing that fails; the caller then stops the supervisor. */
 export async function startStack({ settings, supervisor, progress, signal }: StartOptions): Promise<void> {
-  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal, serverNames.filter((name) => !isGiven(settings, name)));
-  const up = (label: string, spec: ServerSpec): Promise<void> =>
-    progress.step(spec.ports.length > 0 ? `${label} on ${loopback}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
-  const server = (name: ServerName, spec: () => ServerSpec): Promise<void> => {
+  const { step } = progress;
+  const fetched = fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal, serverNames.filter((name) => !isGiven(settings, name)));
+  const up = (label: string, spec: ServerSpec, ...after: Promise<unknown>[]): Promise<void> => step(label, () => supervisor.start(spec), { after });
+  const server = (name: ServerName, ports: number[], specOf: (tools: Tools) => ServerSpec): Promise<void> => {
     const { label } = servers[name];
-    return isGiven(settings, name) ? progress.step(`${label} at ${urlsOf(settings)[name]}`, () => awaitServer(settings, name, signal)) : up(label, spec());
+    if (isGiven(settings, name)) return step(`${label} at ${urlsOf(settings)[name]}`, () => awaitServer(settings, name, signal));
+    return step(`${label} on ${loopback}:${ports.join(', ')}`, async () => supervisor.start(specOf(await fetched)), { after: [fetched] });
   };
 
-  const postgres = server('postgres', () => postgresServer(settings, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
-  const redis = server('redis', () => redisServer(settings, tools));
-  const kafka = server('kafka', () => kafkaServer(settings, tools));
-  const temporal = server('temporal', () => temporalServer(settings, tools));
-  const connect = kafka.then(() => server('connect', () => connectServer(settings, tools)));
+  const postgres = server('postgres', [settings.POSTGRES_PORT], () => postgresServer(settings, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
+  const redis = server('redis', [settings.REDIS_PORT], (tools) => redisServer(settings, tools));
+  const kafka = server('kafka', [settings.KAFKA_PORT], (tools) => kafkaServer(settings, tools));
+  const temporal = server('temporal', [settings.TEMPORAL_PORT, settings.TEMPORAL_UI_PORT], (tools) => temporalServer(settings, tools));
+  const connect = server('connect', [settings.CONNECT_PORT], (tools) => connectServer(settings, tools)); // waits for Kafka by itself, and has loaded its classes by then
   const { schema, topics, replica, workflows, connector } = prepareServers(settings, { postgres, kafka, connect, redis, temporal }, progress, signal);
 
-  const consumers = consumerNames(settings.SLUICE_CDC_CONSUMERS).map((name, i) =>
-    Promise.all([schema, topics, replica]).then(() => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings))),
-  );
-  const stream = settings.SLUICE_STREAM === 'on' ? Promise.all([schema, topics, replica]).then(() => up('Stream consumer', appProcess('stream-consumer', settings))) : null;
-  const alerts = settings.SLUICE_STREAM === 'on' ? Promise.all([topics, workflows]).then(() => up('Alerts consumer', appProcess('alerts-consumer', settings))) : null;
-  const worker = Promise.all([workflows, replica]).then(() => up('Temporal worker', appProcess('worker', settings)));
-  const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
-  await Promise.all([connector, ...consumers, stream, alerts, worker, generator]);
-  await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal));
+  const consumers = consumerNames(settings.SLUICE_CDC_CONSUMERS).map((name, i) => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings), schema, topics, replica));
+  const stream = settings.SLUICE_STREAM === 'on' ? up('Stream consumer', appProcess('stream-consumer', settings), schema, topics, replica) : null;
+  const alerts = settings.SLUICE_STREAM === 'on' ? up('Alerts consumer', appProcess('alerts-consumer', settings), topics, workflows) : null;
+  const worker = up('Temporal worker', appProcess('worker', settings), workflows, replica);
+  const generator = settings.SLUICE_GENERATOR === 'on' ? up('Generator', appProcess('generator', settings), connector) : null;
+  const proof = step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal), { after: [connector, ...consumers] });
+  await Promise.all([proof, stream, alerts, worker, generator]);
   supervisor.markProven();
 }
 

@@ -17,7 +17,8 @@ export const consumerNames = (count: number): ConsumerName[] => Array.from({ len
 export const processNames: readonly ProcessName[] = ['postgres', 'kafka', 'connect', 'redis', 'temporal', ...consumerNames(consumersMax), 'stream-consumer', 'alerts-consumer', 'worker', 'generator'];
 
 const identity = z.object({ pid: z.number(), startTime: z.string() });
-const processState = z.enum(['starting', 'running', 'restarting', 'failed', 'stopped']);
+/** `paused`: on request, by whoever watches the stack. */
+const processState = z.enum(['starting', 'running', 'restarting', 'failed', 'stopped', 'paused']);
 const processSchema = z.object({
   name: z.enum(processNames),
   pid: z.number().nullable(),

@@ -32,6 +32,10 @@ export interface StackStatus {
   urls: Record<string, string>;
 }
 
+/** Over all partitions; null when it is not known. */
+export const lagOf = ({ lag }: Pick<StackStatus, 'lag'>): { events: number; ms: number } | null =>
+  lag.length === 0 ? null : { events: lag.reduce((sum, one) => sum + one.events, 0), ms: Math.max(...lag.map(({ ms }) => ms)) };
+
 type Facts = Omit<StackStatus, 'healthy' | 'problems' | 'urls'>;
 
 const askBudgetMs = 5000;
@@ -69,7 +73,7 @@ export function problemsOf({ processes, connector, slot, lag, heartbeat, halted 
   const connectorStates = [connector.state, ...connector.tasks];
   const ageMsMax = Math.max(30_000, 6 * heartbeatIntervalMs);
   const required: [ok: boolean, otherwise: string][] = [
-    ...processes.map(({ name, state }): [boolean, string] => [state === 'running', `${name} ${state}`]),
+    ...processes.map(({ name, state }): [boolean, string] => [state === 'running' || state === 'paused', `${name} ${state}`]),
     [connectorStates.length > 1 && connectorStates.every((state) => state === 'RUNNING'), `connector ${connectorStates.join('/')}`],
     [connector.oversizedEvent === null, connector.oversizedEvent ? describeOversized(connector.oversizedEvent) : ''],
     [slot?.active === true, `replication slot ${slot ? 'inactive' : 'unknown'}`],

@@ -19,17 +19,28 @@ export type Supervisor = ReturnType<typeof createSupervisor>;
 export function createSupervisor(dataDir: string, say: Say, expected: ProcessName[], hold: Hold) {
   const layout = layoutOf(dataDir);
   const supervised = new Map<string, SupervisedProcess>();
+  const paused = new Set<ProcessName>();
   const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
   let proven = false;
   let stopped: Promise<void> | undefined;
   for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 
   const publish = (): void => {
-    const processes = expected.map((name) => supervised.get(name)?.record ?? unstarted(name));
+    const processes = expected.map((name): ProcessRecord => (paused.has(name) ? { ...unstarted(name), state: 'paused' } : (supervised.get(name)?.record ?? unstarted(name))));
     writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
   };
 
+  async function start(spec: ServerSpec): Promise<void> {
+    if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
+    const logFile = layout.logOf(spec.name);
+    if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
+    const one = new SupervisedProcess(spec, { logFile, say, onChange: publish, hold });
+    supervised.set(spec.name, one);
+    await one.start();
+  }
+
   async function stopInOrder(): Promise<void> {
+    paused.clear();
     for (const { names, budgetMs } of stopStages) {
       await Promise.all(names.flatMap((name) => supervised.get(name)?.stop(budgetMs) ?? []));
     }
@@ -38,14 +49,20 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
   publish();
   return {
     /** Starts a program and keeps it alive from then on. */
-    start: async (spec: ServerSpec): Promise<void> => {
-      if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
-      const logFile = layout.logOf(spec.name);
-      if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
-      const one = new SupervisedProcess(spec, { logFile, say, onChange: publish, hold });
-      supervised.set(spec.name, one);
-      await one.start();
+    start,
+    /** Stops one program until `resume`. Others see it as paused, which is no fault. */
+    pause: async (name: ProcessName): Promise<void> => {
+      await supervised.get(name)?.stop(budgetOf(name));
+      if (stopped) return;
+      paused.add(name);
+      publish();
     },
+    resume: async (name: ProcessName): Promise<void> => {
+      const one = supervised.get(name);
+      if (!paused.delete(name) || !one) return;
+      await start(one.spec);
+    },
+    isPaused: (name: ProcessName): boolean => paused.has(name),
     markProven: (): void => {
       proven = true;
       publish();
@@ -55,6 +72,8 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     kill: (): void => supervised.forEach((one) => one.kill()),
   };
 }
+
+const budgetOf = (name: ProcessName): number => stopStages.find(({ names }) => names.includes(name))!.budgetMs;
 
 /** Stops what a supervisor that was killed has left running. Returns the names of what it stopped. */
 export async function stopLeftovers(dataDir: string): Promise<string[]> {

@@ -12,7 +12,7 @@ import { scramVerifier } from '../../src/stack/migrations.ts';
 import { accessList } from '../../src/stack/redis.ts';
 import { settleSecrets } from '../../src/stack/secrets.ts';
 import { identityOf, isAlive, readStackRecord, writeStackRecord } from '../../src/stack/state-file.ts';
-import { formatCents } from '../../src/stack/watch.ts';
+import { formatCents } from '../../src/stack/figures.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sluice-files-'));
 after(() => rmSync(dir, { recursive: true }));

@@ -34,6 +34,10 @@ test('a heartbeat may be half a minute old, or six of its intervals', () => {
   assert.deepEqual(problemsWith({ heartbeat: { ageMs: 61_000 } }, 10_000), ['no heartbeat has reached Redis for 61 s']);
 });
 
+test('a program that is paused on request is no problem', () => {
+  assert.deepEqual(problemsWith({ processes: [{ ...flowing.processes[0]!, state: 'paused' }] }), []);
+});
+
 test('each part that is not as it should be is one problem', () => {
   const { processes: [one] } = flowing;
   const cases: [Partial<Facts>, string][] = [

@@ -8,9 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { PipelineError } from '../../src/domain/errors.ts';
+import { layoutOf } from '../../src/stack/project.ts';
 import { restartDelayMs, type ServerSpec } from '../../src/stack/server-spec.ts';
-import { startTimeOf } from '../../src/stack/state-file.ts';
+import { readStackRecord, startTimeOf } from '../../src/stack/state-file.ts';
 import { SupervisedProcess } from '../../src/stack/supervised-process.ts';
+import { createSupervisor } from '../../src/stack/supervisor.ts';
 import { createHold } from '../../src/telemetry/failpoint.ts';
 import { until } from '../stack.ts';
 
@@ -50,6 +52,22 @@ test('it starts, is restarted when it is killed, and stays away once stopped', a
 
   await one.stop(5000);
   assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
+});
+
+test('a supervisor pauses one program and starts it again; stopped, it has forgotten the pause', async () => {
+  const { spec } = aProcess(steady).one;
+  const dataDir = join(dir, 'paused');
+  const supervisor = createSupervisor(dataDir, () => undefined, ['worker'], createHold(undefined));
+  const record = () => readStackRecord(layoutOf(dataDir).stateFile)!.processes[0]!;
+  await supervisor.start(spec);
+  const first = record().pid!;
+  await supervisor.pause('worker');
+  assert.deepEqual([record().state, record().pid, startTimeOf(first), supervisor.isPaused('worker')], ['paused', null, null, true]);
+  await supervisor.resume('worker');
+  assert.deepEqual([record().state, supervisor.isPaused('worker')], ['running', false]);
+  await supervisor.pause('worker');
+  await supervisor.stop();
+  assert.equal(record().state, 'stopped');
 });
 
 test('a first start that fails is tried as often as it may be, and then told', async (t) => {
