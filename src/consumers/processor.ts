@@ -2,7 +2,7 @@
 import type { SourceRecord } from '../domain/change-event.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import type { TouchInput } from '../domain/stream/touches.ts';
-import type { Fence } from '../replica/commit.ts';
+import type { Fence, Upkeep } from '../replica/commit.ts';
 
 /** A partition this process owns: the fence it works under. The processor moves `offset` with each commit. */
 export interface Claim extends Fence {
@@ -31,12 +31,10 @@ export interface Processor {
 
 /** What a processor is told that keeps counters for a time only, beside tables of its own. */
 export interface Windows {
-  /** Takes out of a plan what belongs to windows that are over. */
-  trim: (plan: WritePlan) => void;
-  /** Fields of hashes to set in the same commit: what the batch gives others to look at. */
-  tell: (batch: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>) => [hash: string, field: string, value: string][];
-  /** Looks after the windows that an applied plan has changed. Safe to leave out when the process dies: the next change does it. */
-  touched: (plan: WritePlan) => Promise<void>;
+  /** Takes out of a plan what belongs to windows that are over; how the others are looked after in the same commit. */
+  tend: (plan: WritePlan) => Upkeep;
+  /** Fields of hashes to set in the same commit: what the batch gives others to look at. Counts in `plan` the events whose time is out of order. */
+  tell: (batch: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>, plan: WritePlan) => [hash: string, field: string, value: string][];
   /** The source's clock, as the last heartbeat tells it, milliseconds since 1970. */
   tick: (sourceMs: number) => Promise<void>;
 }

@@ -42,6 +42,17 @@ export interface Commit {
   /** Keys to remove, beside the rows. */
   removed?: string[];
   fields?: [hash: string, field: string, value: string][];
+  upkeep?: Upkeep;
+}
+
+/** What lives for a time only, looked after in the commit that changes it, so nothing is left behind by who dies. Logical names, milliseconds. */
+export interface Upkeep {
+  /** Members that score below `below` are removed. */
+  sets: { name: string; ttlMs: number; below: number }[];
+  /** The member of a set that scores highest, told with its score in two fields of a hash. */
+  last: { set: string; hash: string; fields: [member: string, score: string] }[];
+  /** `removed`: fields that are too old. */
+  hashes: { name: string; ttlMs: number; removed: string[] }[];
 }
 
 export type CommitReply =
@@ -84,12 +95,15 @@ export function moveFence(keys: Keys, { topic, partition }: PartitionRef, { last
 }
 
 /** Keys and arguments of commit.lua. */
-export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [] }: Commit): Script {
+export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [], upkeep = noUpkeep }: Commit): Script {
   const script: Script = { keys: [], args: [] };
   const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ id, key: keys.parkedMark(plan.table, id), ...mark })) : [];
   encodeFields(script, expect.fields);
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
-  encodePairs(script, plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream']] : []);
+  encodePairs(script, [
+    ...(plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream'] as [string, string]] : []),
+    ...upkeep.last.filter(({ hash }) => !plan?.writes.counters.has(hash)).map(({ hash }): [string, string] => [keys.of(hash), 'hash']),
+  ]);
   if (plan) {
     encodeMembers(script, keys, plan.writes);
     encodeCounters(script, keys, plan.writes);
@@ -107,8 +121,29 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
     encodeMaxima(script, keys, plan.writes);
     encodeChanges(script, keys, plan);
   } else script.args.push(0, 0, 0);
+  encodeUpkeep(script, keys, upkeep);
   encodeFields(script, fields);
   return script;
+}
+
+const noUpkeep: Upkeep = { sets: [], last: [], hashes: [] };
+
+function encodeUpkeep({ keys: names, args }: Script, keys: Keys, { sets, last, hashes }: Upkeep): void {
+  args.push(sets.length);
+  for (const { name, ttlMs, below } of sets) {
+    names.push(keys.of(name));
+    args.push(ttlMs, below);
+  }
+  args.push(last.length);
+  for (const { set, hash, fields } of last) {
+    names.push(keys.of(set), keys.of(hash));
+    args.push(...fields);
+  }
+  args.push(hashes.length);
+  for (const { name, ttlMs, removed } of hashes) {
+    names.push(keys.of(name));
+    args.push(ttlMs, removed.length, ...removed);
+  }
 }
 
 function removeMarks(gone: Slices, keys: Keys, table: string, unparked: WritePlan['unparked'], marks: ({ id: string; key: string } & MarkChange)[]): void {

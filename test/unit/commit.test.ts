@@ -47,6 +47,9 @@ function readAsScript(script: Script) {
     parked: times(() => [key(), arg(), arg()]),
     maxima: times(() => [key(), arg(), arg()]),
     changes: times(() => ({ stream: key(), cap: arg(), entries: times(() => [arg(), arg(), arg(), arg(), arg()]) })),
+    keptSets: times(() => [key(), arg(), arg()]),
+    last: times(() => [key(), key(), arg(), arg()]),
+    keptHashes: times(() => [key(), arg(), times(() => arg())]),
     fields: times(() => [key(), arg(), arg()]),
   };
   assert.deepEqual(left, { keys: [], args: [] });

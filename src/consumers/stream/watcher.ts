@@ -74,8 +74,12 @@ async function publishSliding(deps: WatcherDeps): Promise<void> {
   const hash = keys.of(watched.touched);
   const entries = Object.entries(await redis.hash(hash));
   if (entries.length === 0) return;
-  const sets = await redis.sortedSets(entries.map(([set]) => keys.of(set)));
-  const drafts = entries.flatMap(([set, origin], at) => judgeSlidingWindow(set, sets[at] ?? [], origin, limits));
+  const touched = entries.map(([set, text]) => {
+    const [origin = '', from = ''] = text.split(' ');
+    return { set, origin, from: Number(from) };
+  });
+  const sets = await redis.sortedSets(touched.map(({ set }) => keys.of(set)), touched.map(({ from }) => from));
+  const drafts = touched.flatMap(({ set, origin }, at) => judgeSlidingWindow(set, sets[at] ?? [], origin, limits));
   await publish(deps, drafts.toSorted((a, b) => a.finding.atMs - b.finding.atMs));
   await redis.settle(hash, entries);
 }
