@@ -41,17 +41,25 @@ function missingPlatform() {
   return missing;
 }
 
-/** What the embedded servers need besides Node, each with the Debian package that brings it. */
+/** What the embedded servers need besides Node, each with the Debian package that brings it; nothing for servers whose address is given. */
 async function missingServerTools() {
+  const settings = { ...(existsSync(at('.env')) && (await import('node:util')).parseEnv(readFileSync(at('.env'), 'utf8'))), ...process.env };
+  return [...(settings.KAFKA_BROKER && settings.CONNECT_URL ? [] : await missingForKafka()), ...(settings.REDIS_HOST && settings.TEMPORAL_ADDRESS ? [] : await missingForWheels())];
+}
+
+async function missingForKafka() {
   const missing = [];
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin/java') : 'java';
   const version = /version "(\d+)/.exec((await output(java, ['-version'])) ?? '')?.[1];
   if (!version) missing.push('Java >= 17 is missing: apt install openjdk-17-jre-headless');
   else if (Number(version) < 17) missing.push(`Java >= 17 is needed, ${java} is ${version}: apt install openjdk-17-jre-headless`);
   if (!isOnPath('mvn')) missing.push('Maven is missing: apt install maven');
-  if (!isOnPath('python3')) missing.push('Python 3 is missing: apt install python3 python3-venv');
-  else if ((await output('python3', ['-c', 'import venv, ensurepip'])) === null) missing.push('Python\'s venv module is missing: apt install python3-venv');
   return missing;
+}
+
+async function missingForWheels() {
+  if (!isOnPath('python3')) return ['Python 3 is missing: apt install python3 python3-venv'];
+  return (await output('python3', ['-c', 'import venv, ensurepip'])) === null ? ['Python\'s venv module is missing: apt install python3-venv'] : [];
 }
 
 function isOnPath(name) {

@@ -29,6 +29,14 @@ const secretUrl = () =>
     .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).username === '', 'an address such as https://example.org/hook, without user and password')
     .transform((text) => new Secret(text))
     .optional();
+/** At most so many, by comma; one without a port has this one. */
+const hostPorts = (port: number, most: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^([A-Za-z0-9._-]+(:\\d{1,5})?(,(?!$)|$)){1,${most}}$`), 'host:port, without scheme')
+    .transform((text) => text.split(',').map((one) => (one.includes(':') ? one : `${one}:${port}`)).join(','))
+    .optional();
+const hostName = () => z.string().regex(/^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/, 'a host name or address alone, without scheme and port').optional();
 const identifier = (fallback: string) =>
   z
     .string()
@@ -44,19 +52,30 @@ export const settings = {
   SLUICE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is logged'),
   SLUICE_FAILPOINT_DIR: z.string().min(1).optional().describe('Tests only: folder whose files make a process die or stop at a named point'),
 
-  POSTGRES_PORT: portNumber(15432).describe('PostgreSQL, on 127.0.0.1'),
+  POSTGRES_HOST: hostName().describe('PostgreSQL that is there already; without it the stack starts one on 127.0.0.1'),
+  POSTGRES_PORT: portNumber(15432).describe('PostgreSQL; with POSTGRES_HOST the default is 5432'),
   POSTGRES_DB: identifier('source_db').describe('Name of the source database'),
   POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server); a former one can no longer log in'),
-  KAFKA_PORT: portNumber(19092).describe('Kafka broker, on 127.0.0.1'),
-  CONNECT_PORT: portNumber(18083).describe('Kafka Connect REST, on 127.0.0.1'),
-  REDIS_PORT: portNumber(16379).describe('Redis, on 127.0.0.1'),
+  KAFKA_BROKER: hostPorts(9092, 100).describe('Kafka that is there already, host:port, several by comma; without it the stack starts one on 127.0.0.1'),
+  KAFKA_PORT: portNumber(19092).describe('Kafka broker on 127.0.0.1'),
+  CONNECT_URL: z
+    .url({ protocol: /^https?$/, error: 'an address such as http://connect:8083' })
+    .transform((text) => text.replace(/\/+$/, ''))
+    .optional()
+    .describe('REST address of a Kafka Connect with Debezium that is there already; without it the stack starts one on 127.0.0.1'),
+  CONNECT_PORT: portNumber(18083).describe('Kafka Connect REST on 127.0.0.1'),
+  CONNECT_POSTGRES_HOST: hostName().describe('Host under which Kafka Connect reaches PostgreSQL, where it is another than ours'),
+  CONNECT_POSTGRES_PORT: z.coerce.number().int().min(1).max(65535).optional().describe('Port on CONNECT_POSTGRES_HOST; without it POSTGRES_PORT'),
+  REDIS_HOST: hostName().describe('Redis that is there already; without it the stack starts one on 127.0.0.1'),
+  REDIS_PORT: portNumber(16379).describe('Redis; with REDIS_HOST the default is 6379'),
   REDIS_KEY_PREFIX: z
     .string()
     .regex(/^(\{[A-Za-z0-9_-]+\}:)?$/, 'empty, or a hash tag such as {shop}:')
     .default('')
     .describe('Put before every key; a hash tag such as {shop}: keeps one pipeline in one Redis Cluster slot'),
-  TEMPORAL_PORT: portNumber(17233).describe('Temporal gRPC, on 127.0.0.1'),
-  TEMPORAL_UI_PORT: portNumber(18233).describe('Temporal Web, on 127.0.0.1'),
+  TEMPORAL_ADDRESS: hostPorts(7233, 1).describe('Temporal that is there already, host:port; without it the stack starts one on 127.0.0.1'),
+  TEMPORAL_PORT: portNumber(17233).describe('Temporal gRPC on 127.0.0.1'),
+  TEMPORAL_UI_PORT: portNumber(18233).describe('Temporal Web on 127.0.0.1'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
 
   POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated when not given'),
@@ -225,8 +244,11 @@ function readSources(env: Source, cwd: string): { given: Source; dotenv: Source;
   return { given, dotenv, recorded: withoutEmpty(readEnvFile(secretsFile(dataDir))), dataDir };
 }
 
+/** The ports of servers that are there already. */
+const usualPorts = (values: Source): Source => ({ ...(values['POSTGRES_HOST'] && { POSTGRES_PORT: '5432' }), ...(values['REDIS_HOST'] && { REDIS_PORT: '6379' }) });
+
 function parseSettings(values: Source, dataDir: string, cwd: string): Settings {
-  const parsed = settingsSchema.safeParse(values);
+  const parsed = settingsSchema.safeParse({ ...usualPorts(values), ...values });
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]) as keyof typeof settings;
@@ -261,31 +283,3 @@ export function ruleLimits(loaded: Settings): RuleLimits {
     geoCustomersMin: loaded.GEO_CUSTOMERS_MIN,
   };
 }
-
-const host = '127.0.0.1';
-
-/** Where each server is and as whom our programs log in: the only place that knows. */
-export const access = {
-  /** PostgreSQL, reading only. */
-  reader: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_reader', password: requireSecret(loaded, 'SLUICE_READER_PASSWORD') }),
-  /** PostgreSQL or its read replica, for extraction: a connection per reader, one that holds their snapshot, one to spare. */
-  batchReader: (loaded: Settings) => ({
-    ...access.reader(loaded),
-    host: loaded.BATCH_POSTGRES_HOST ?? host,
-    port: loaded.BATCH_POSTGRES_PORT ?? loaded.POSTGRES_PORT,
-    max: loaded.BATCH_EXTRACT_READERS + 1,
-    statementTimeoutMs: loaded.BATCH_STATEMENT_TIMEOUT_SECONDS * 1000,
-  }),
-  /** PostgreSQL, rows of the shop only. */
-  writer: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_writer', password: requireSecret(loaded, 'SLUICE_WRITER_PASSWORD') }),
-  /** PostgreSQL, signals to the connector and its slot only. */
-  replication: (loaded: Settings) => ({ ...postgres(loaded), user: 'sluice_replication', password: requireSecret(loaded, 'SLUICE_REPLICATION_PASSWORD') }),
-  /** Redis, the pipeline's keys only. */
-  replica: (loaded: Settings) => ({ host, port: loaded.REDIS_PORT, user: 'sluice-consumer', password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
-  /** The folder of BATCH_STAGING=directory. */
-  stagingDir: (loaded: Settings): string => loaded.BATCH_STAGING_DIR ?? resolve(loaded.SLUICE_DATA_DIR, 'staging'),
-  brokers: (loaded: Settings): string[] => [`${host}:${loaded.KAFKA_PORT}`],
-  temporal: (loaded: Settings) => ({ address: `${host}:${loaded.TEMPORAL_PORT}`, namespace: loaded.TEMPORAL_NAMESPACE }),
-};
-
-const postgres = ({ POSTGRES_PORT: port, POSTGRES_DB: database }: Settings) => ({ host, port, database });

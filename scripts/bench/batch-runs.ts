@@ -2,8 +2,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import { access } from '../../src/access.ts';
 import { connectPostgres } from '../../src/adapters/postgres.ts';
-import { access } from '../../src/config.ts';
 import { inProject } from '../../src/stack/project.ts';
 import type { BatchLab } from './batch-lab.ts';
 import { stages, type Stage, type StageDone, type StageTask } from './batch-task.ts';

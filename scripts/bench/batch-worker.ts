@@ -5,6 +5,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { access } from '../../src/access.ts';
 import { openDuckDb, sqlText, type DuckDb } from '../../src/adapters/duckdb.ts';
 import { connectPostgres } from '../../src/adapters/postgres.ts';
 import { connectRedis } from '../../src/adapters/redis.ts';
@@ -13,7 +14,7 @@ import { isLatest, lastGoodRows, loadTable, publish, type BatchRecord, type Publ
 import { checkQuality } from '../../src/batch/quality.ts';
 import { createRedisStaging } from '../../src/batch/redis-staging.ts';
 import { transform, type TransformResult } from '../../src/batch/transform.ts';
-import { access, loadSettings } from '../../src/config.ts';
+import { loadSettings } from '../../src/config.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { layoutOf } from '../../src/stack/project.ts';
 import { recordTables, type RowCounts } from '../../src/workflows/batch-contract.ts';

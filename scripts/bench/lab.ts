@@ -7,8 +7,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { access } from '../../src/access.ts';
 import type { KafkaOptions } from '../../src/adapters/kafka-client.ts';
-import { access, loadSettings, settingsEnvironment } from '../../src/config.ts';
+import { loadSettings, settingsEnvironment } from '../../src/config.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createProgress } from '../../src/stack/progress.ts';
 import { ensureTopics, kafkaServer } from '../../src/stack/kafka.ts';

@@ -43,7 +43,7 @@ export function createKafkaAdmin(options: KafkaOptions) {
       topics: missing.map(({ topic, partitions, config = {} }) => ({
         topic,
         numPartitions: partitions,
-        replicationFactor: 1,
+        replicationFactor: -1, // the broker's own default
         configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
       })),
     });

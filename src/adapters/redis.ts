@@ -84,6 +84,12 @@ export function connectRedis(options: RedisOptions) {
     /** The scripts of alerts (alert-project.lua, alert-admit.lua). */
     alertScript: (name: AlertScript, keys: string[], args: (string | number)[]): Promise<unknown> =>
       guard(() => (redis as unknown as Scripts)[`${name}Alert`](keys.length, ...keys, ...args)),
+    /** Makes an ACL user what `rules` say. False when the server has no ACL file to keep it in: it is gone with its next restart. */
+    setUser: (name: string, rules: string[]): Promise<boolean> =>
+      guard(async () => {
+        await redis.call('ACL', 'SETUSER', name, ...rules);
+        return redis.call('ACL', 'SAVE').then(() => true, () => false);
+      }),
     close: async () => {
       redis.disconnect();
     },

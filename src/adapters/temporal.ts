@@ -85,10 +85,43 @@ export async function connectTemporal({ address, namespace }: TemporalOptions) {
           await client.schedule.getHandle(schedule.id).update((previous) => ({ ...options, state: previous.state }));
         }
       }),
+    ...namespaceOf(connection, namespace),
     ...workflows(client),
     ...conversations(client),
     ...schedules(client),
     close: () => connection.close(),
+  };
+}
+
+/** Temporal's numbers for the types of search attributes. */
+const attributeTypes = { Keyword: 2, Int: 3, Datetime: 6 } as const;
+export type AttributeType = keyof typeof attributeTypes;
+
+/** What the namespace must have. */
+function namespaceOf(connection: Connection, namespace: string) {
+  return {
+    requireNamespace: () =>
+      guard(async () => {
+        try {
+          await connection.workflowService.describeNamespace({ namespace });
+        } catch (error) {
+          if (codeOf(error) !== notFound) throw error;
+          throw new PipelineError('server_refused', `Temporal has no namespace ${namespace}: set TEMPORAL_NAMESPACE, or make it: temporal operator namespace create --namespace ${namespace} --retention 7d`);
+        }
+      }),
+    /** Registers what is missing. Throws `server_refused` when the server does not let us. */
+    ensureSearchAttributes: (wanted: Record<string, AttributeType>): Promise<void> =>
+      guard(async () => {
+        const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+        const missing = Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {})));
+        if (missing.length === 0) return;
+        try {
+          await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(missing.map(([name, type]) => [name, attributeTypes[type]])) });
+        } catch (error) {
+          if (codeOf(error) !== permissionDenied) throw error;
+          throw new PipelineError('server_refused', `Temporal does not let us add search attributes to ${namespace}: have its administrator add ${missing.map(([name, type]) => `${name} (${type})`).join(', ')}`, { cause: error });
+        }
+      }),
   };
 }
 
@@ -155,7 +188,7 @@ function conversations(client: Client) {
           return true;
         } catch (error) {
           if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-          if (isInvalid(error)) throw new PipelineError('temporal_refused', `Temporal refuses ${type}: ${messageOf(error)}`, { cause: error });
+          if (codeOf(error) === invalidArgument) throw new PipelineError('temporal_refused', `Temporal refuses ${type}: ${messageOf(error)}`, { cause: error });
           throw error;
         }
       }),
@@ -184,11 +217,13 @@ function conversations(client: Client) {
 
 /** How long a worker may take to answer. */
 const answerMs = 15_000;
-const invalidArgument = 3; // gRPC's number
+/** gRPC's numbers. */
+const [invalidArgument, notFound, permissionDenied] = [3, 5, 7];
 
-const isInvalid = (error: unknown): boolean => {
+/** gRPC's number for what went wrong; undefined for what is not gRPC's. */
+const codeOf = (error: unknown): number | undefined => {
   const root = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return isGrpcServiceError(root) && Number(root.code) === invalidArgument;
+  return isGrpcServiceError(root) ? Number(root.code) : undefined;
 };
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -235,6 +270,6 @@ async function guard<T>(run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (error) {
     if (error instanceof PipelineError) throw error;
-    throw new PipelineError('temporal_unavailable', `Temporal did not answer (TEMPORAL_PORT; is the stack up? npx sluice up): ${messageOf(error)}`, { cause: error });
+    throw new PipelineError('temporal_unavailable', `Temporal did not answer (TEMPORAL_ADDRESS, TEMPORAL_PORT; is the stack up? npx sluice up): ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,9 +1,10 @@
 /** `sluice backfill`: the batch over windows of the past, as one durable workflow. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { access } from '../access.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import type { TemporalClient } from '../adapters/temporal.ts';
 import { inspectWindows } from '../batch/windows.ts';
-import { access, loadSettings } from '../config.ts';
+import { loadSettings } from '../config.ts';
 import { whyNoSpan, windowCount, windowOf, type WindowSpan } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';

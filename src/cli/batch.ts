@@ -1,8 +1,9 @@
 /** `sluice batch run|pause|resume|status`: the scheduled batch, by hand. */
 import type { Command } from 'commander';
+import { access } from '../access.ts';
 import type { ScheduleState, TemporalClient } from '../adapters/temporal.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { access, loadSettings, type Settings } from '../config.ts';
+import { loadSettings, type Settings } from '../config.ts';
 import { windowAt } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';

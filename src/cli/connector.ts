@@ -1,8 +1,9 @@
 /** `sluice connector apply|status|restart`: the Debezium connector, by hand. Its supervisor restarts what fails by itself. */
 import type { Command } from 'commander';
+import { access } from '../access.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
-import { access, loadSettings, type Settings } from '../config.ts';
+import { loadSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { createReplicaStatus } from '../replica/status.ts';

@@ -1,8 +1,9 @@
 /** `sluice dlq ls | show | replay | discard`: the letters that could not be applied. Contents are printed by `show` only. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { access } from '../access.ts';
 import { createKafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { access, loadSettings, type Settings } from '../config.ts';
+import { loadSettings, type Settings } from '../config.ts';
 import { discardLetters } from '../dlq/discard.ts';
 import { Ledger, type DeadLetter } from '../dlq/ledger.ts';
 import { readLedger, readRecords, type LetterTopic } from '../dlq/read-letters.ts';

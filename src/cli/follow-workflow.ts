@@ -1,7 +1,8 @@
 /** Starts a workflow and shows how far it is. The work is Temporal's: ending the command changes nothing. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { access } from '../access.ts';
 import { connectTemporal, type TemporalClient, type WorkflowStart } from '../adapters/temporal.ts';
-import { access, loadSettings } from '../config.ts';
+import { loadSettings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { projectRoot } from '../stack/project.ts';
 

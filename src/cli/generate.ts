@@ -5,8 +5,9 @@
 import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { access } from '../access.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
-import { access, ConfigError, loadSettings, ruleLimits, type Settings } from '../config.ts';
+import { ConfigError, loadSettings, ruleLimits, type Settings } from '../config.ts';
 import { plannedAnomalies, type PlannedAnomaly } from '../generator/anomaly.ts';
 import { writeAnomaly, writeOrders, type WriteOptions, type Written } from '../generator/write-orders.ts';
 import { projectRoot } from '../stack/project.ts';

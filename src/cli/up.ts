@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
-import { loadSettings, loadStartSettings, type Settings } from '../config.ts';
+import { ConfigError, loadSettings, loadStartSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
 import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
@@ -55,7 +55,7 @@ async function upBackground(settings: Settings): Promise<number> {
         resolve(0);
       }
     });
-    child.on('exit', () => resolve(1));
+    child.on('exit', (code) => resolve(code ?? 1));
   });
 }
 
@@ -84,8 +84,8 @@ async function supervise(settings: Settings, options: RunStackOptions): Promise<
   try {
     return (await runStack(settings, options)) ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof PipelineError)) throw error;
+    if (!(error instanceof PipelineError || error instanceof ConfigError)) throw error;
     options.print(`\n${error.message}`);
-    return 1;
+    return error instanceof ConfigError ? 2 : 1;
   }
 }

@@ -5,10 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { Command } from 'commander';
+import { access } from '../access.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { access, loadSettings, type Settings } from '../config.ts';
+import { loadSettings, type Settings } from '../config.ts';
 import { windowAt } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys, streamKeys, type Keys } from '../domain/keys.ts';

@@ -40,6 +40,7 @@ const actions = {
   spec_changed: 'pause',
   partition_count_changed: 'pause',
   server_failed: 'stop',
+  server_refused: 'stop',
   tool_missing: 'stop',
   port_taken: 'stop',
   migration_changed: 'stop',

@@ -1,8 +1,8 @@
 /** Composition root of the alerts consumer: `realtime-alerts` → alert workflows. */
+import { access } from '../access.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { createKafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
-import { access } from '../config.ts';
 import { createAcceptAlerts } from '../consumers/alerts/accept-alerts.ts';
 import { consumeAlerts } from '../consumers/alerts/consume-alerts.ts';
 import { createDeadLetterSink } from '../consumers/dead-letters.ts';

@@ -1,6 +1,6 @@
 /** Entry point of the mock data generator: settings → database → runner, until told to stop. */
+import { access } from '../access.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
-import { access } from '../config.ts';
 import { runGenerator } from '../generator/runner.ts';
 import { runProcess } from './process.ts';
 

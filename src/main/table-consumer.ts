@@ -1,9 +1,9 @@
 /** What the consumers of change topics have in common: from settings to a group that reads until told to stop. */
+import { access } from '../access.ts';
 import { createKafkaAdmin, type KafkaAdmin } from '../adapters/kafka-admin.ts';
 import { createKafkaProducer, type KafkaProducer } from '../adapters/kafka-producer.ts';
 import { connectPostgres, type Database } from '../adapters/postgres.ts';
 import { connectRedis, type RedisStore } from '../adapters/redis.ts';
-import { access } from '../config.ts';
 import { CdcProcessor } from '../consumers/cdc/processor.ts';
 import type { Windows } from '../consumers/processor.ts';
 import { readSourceSchema } from '../consumers/cdc/source-schema.ts';

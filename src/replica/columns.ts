@@ -4,6 +4,7 @@ import type { SourceColumns } from '../domain/source-columns.ts';
 
 /** A member beside the columns, none of which may begin with `_`: other whenever a column was altered, also when it is the same again. */
 const stamp = '_ddl';
+const asCreated = 'created by ';
 
 /**
  * table → JSON object column → type and the stamp, in order of the column names. Tables that are gone are left out. PostgreSQL
@@ -14,11 +15,12 @@ export async function readColumns(db: Queryable, tables: string[]): Promise<Reco
     `SELECT relname AS "table",
        json_object_agg(attname, CASE typtype WHEN 'd' THEN format_type(typbasetype, typtypmod) ELSE format_type(atttypid, atttypmod) END ORDER BY attname)
          FILTER (WHERE NOT attisdropped) AS types,
-       md5(string_agg(concat(attnum, ' ', pg_attribute.xmin), ',' ORDER BY attnum)) AS ddl
+       CASE count(DISTINCT pg_attribute.xmin::text) WHEN 1 THEN $2 || min(pg_attribute.xmin::text)
+         ELSE md5(string_agg(concat(attnum, ' ', pg_attribute.xmin), ',' ORDER BY attnum)) END AS ddl
      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_type ON pg_type.oid = atttypid
      WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1) AND relkind IN ('r', 'p') AND attnum > 0
      GROUP BY relname`,
-    [tables],
+    [tables, asCreated],
   );
   return Object.fromEntries(rows.map(({ table, types, ddl }) => [table, JSON.stringify({ ...types, [stamp]: ddl })]));
 }
@@ -28,6 +30,9 @@ export function parseColumns(text: string): SourceColumns {
   const { [stamp]: _, ...columns } = JSON.parse(text) as SourceColumns;
   return columns;
 }
+
+/** Whether a column was altered, added or dropped since the table was made. */
+export const isAltered = (text: string): boolean => !(JSON.parse(text) as SourceColumns)[stamp]?.startsWith(asCreated);
 
 /** What has changed between two such texts, for a person: `column colour added, column phone is now bigint`. */
 export function describeDrift(before: string, after: string): string {

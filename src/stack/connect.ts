@@ -2,11 +2,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { access } from '../access.ts';
 import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
 import type { Settings } from '../config.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
-import { host, probePort } from './ports.ts';
+import { probePort } from './ports.ts';
+import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
@@ -16,11 +18,10 @@ import type { Tools } from './tools.ts';
 /** Connector, replication slot and publication are all called this. */
 export const connectorName = 'sluice';
 
-export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(`http://${host}:${settings.CONNECT_PORT}`);
+export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(access.connectUrl(settings));
 
 export function connectServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { run } = layoutOf(settings.SLUICE_DATA_DIR);
-  const client = connectClientOf(settings);
   return {
     name: 'connect',
     ports: [settings.CONNECT_PORT],
@@ -28,7 +29,7 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     command: async () => {
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
-      const values = { KAFKA_PORT: settings.KAFKA_PORT, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
+      const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
       writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values));
       return jvmCommand({
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
@@ -40,15 +41,16 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     },
     ready: async () => {
       await probePort(settings.CONNECT_PORT);
-      await client.ready();
+      await probes.connect(settings);
     },
   };
 }
 
-/** The connector as debezium/connector.json defines it, with this stack's ports and names filled in. */
+/** The connector as debezium/connector.json defines it, with this stack's addresses and names filled in. */
 export function connectorConfig(settings: Settings): Record<string, string> {
-  const { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX } = settings;
-  const values = { POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX, PRODUCER_BUFFER_BYTES: eventSizes(settings).producerBufferBytes };
+  const { POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX } = settings;
+  const { host: POSTGRES_HOST, port: POSTGRES_PORT } = access.connectorSource(settings);
+  const values = { POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX, PRODUCER_BUFFER_BYTES: eventSizes(settings).producerBufferBytes };
   const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), values);
   return z.record(z.string(), z.string()).parse(JSON.parse(text));
 }

@@ -2,13 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { access, type Settings } from '../config.ts';
+import { access } from '../access.ts';
+import type { Settings } from '../config.ts';
 import { createKafkaAdmin, type TopicSpec } from '../adapters/kafka-admin.ts';
 import { alertsTopic, deadLetterTopic, groups, heartbeatTopic, notificationTopic, signalTopic, tableTopic } from '../domain/topics.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
 import { findFreePort, probePort } from './ports.ts';
+import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import { runCommand } from './run-command.ts';
 import type { ServerSpec } from './server-spec.ts';
@@ -45,12 +47,7 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
     },
     ready: async () => {
       await probePort(settings.KAFKA_PORT);
-      const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-start' });
-      try {
-        await admin.waitReady();
-      } finally {
-        await admin.close();
-      }
+      await probes.kafka(settings);
     },
   };
 }

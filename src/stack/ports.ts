@@ -2,12 +2,16 @@
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
+import { isGiven, loopback, type ServerName } from '../access.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 
-export const host = '127.0.0.1';
-
-export const portSettings = ['POSTGRES_PORT', 'KAFKA_PORT', 'CONNECT_PORT', 'REDIS_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'WORKER_METRICS_PORT'] as const;
+/** Each port the stack listens on, and whose it is. */
+const portOwners = {
+  ...{ POSTGRES_PORT: 'postgres', KAFKA_PORT: 'kafka', CONNECT_PORT: 'connect', REDIS_PORT: 'redis' },
+  ...{ TEMPORAL_PORT: 'temporal', TEMPORAL_UI_PORT: 'temporal', WORKER_METRICS_PORT: null },
+} as const satisfies Partial<Record<keyof Settings, ServerName | null>>;
+export const portSettings = Object.keys(portOwners) as (keyof typeof portOwners)[];
 
 /** Throws port_taken with one line per port that cannot be used. */
 export async function requireFreePorts(settings: Settings): Promise<void> {
@@ -15,7 +19,8 @@ export async function requireFreePorts(settings: Settings): Promise<void> {
   const seen = new Map<number, string>();
   for (const name of portSettings) {
     const port = settings[name];
-    if (port === 0) continue; // switched off
+    const owner = portOwners[name];
+    if (port === 0 || (owner && isGiven(settings, owner))) continue; // switched off, or not ours to open
     const twin = seen.get(port);
     if (twin) problems.push(`${name} and ${twin} are both ${port}: give one of them another port.`);
     seen.set(port, name);
@@ -38,14 +43,14 @@ export async function findFreePort(): Promise<number> {
     const port = randomInt(10_000, 32_768);
     const code = await tryPort(port);
     if (code === null) return port;
-    if (code !== 'EADDRINUSE') throw new Error(`no port could be opened on ${host} (${code})`);
+    if (code !== 'EADDRINUSE') throw new Error(`no port could be opened on ${loopback} (${code})`);
   }
 }
 
 /** One attempt: resolves when something accepts a connection. */
 export function probePort(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ host, port });
+    const socket = createConnection({ host: loopback, port });
     socket.once('error', reject).once('connect', () => {
       socket.destroy();
       resolve();
@@ -56,7 +61,7 @@ export function probePort(port: number): Promise<void> {
 function tryPort(port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown')).listen(port, host, () => server.close(() => resolve(null)));
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown')).listen(port, loopback, () => server.close(() => resolve(null)));
   });
 }
 

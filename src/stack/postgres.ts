@@ -5,19 +5,17 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { access, loopback, maintenanceDatabase } from '../access.ts';
 import { connectPostgres, type Database } from '../adapters/postgres.ts';
 import { inheritedEnvironment, type Settings } from '../config.ts';
 import type { Secret } from '../domain/secret.ts';
 import { migrate, scramVerifier, setRolePasswords } from './migrations.ts';
-import { host } from './ports.ts';
 import type { PostgresFiles } from './postgres-files.ts';
+import { probes } from './probes.ts';
 import { inProject } from './project.ts';
 import { runCommand } from './run-command.ts';
 import type { StackSettings } from './secrets.ts';
 import { serverEnvironment, type Command, type ServerSpec } from './server-spec.ts';
-
-/** Migrating and the first queries happen on the always present database `postgres`. */
-const maintenanceDatabase = 'postgres';
 
 export function postgresServer(settings: StackSettings, files: PostgresFiles): ServerSpec {
   const data = join(files.home, 'data');
@@ -30,19 +28,11 @@ export function postgresServer(settings: StackSettings, files: PostgresFiles): S
       await settle({ settings, password: settings.POSTGRES_PASSWORD, files, data, signal });
       return program(files, 'postgres', ['-D', data, ...serverOptions(settings)]);
     },
-    ready: async () => {
-      const db = connectAdmin(settings, maintenanceDatabase);
-      try {
-        await db.query('SELECT 1');
-      } finally {
-        await db.close();
-      }
-    },
+    ready: () => probes.postgres(settings),
   };
 }
 
-export const connectAdmin = (settings: StackSettings, database: string): Database =>
-  connectPostgres({ host, port: settings.POSTGRES_PORT, database, user: settings.POSTGRES_USER, password: settings.POSTGRES_PASSWORD, name: 'sluice-stack', max: 2 });
+export const connectAdmin = (settings: Settings, database: string): Database => connectPostgres({ ...access.owner(settings, database), name: 'sluice-stack', max: 2 });
 
 /** Database, schema and role passwords. Returns the migrations that were applied; safe to call at every start. */
 export async function prepareDatabase(settings: StackSettings): Promise<string[]> {
@@ -69,7 +59,7 @@ export async function prepareDatabase(settings: StackSettings): Promise<string[]
 
 function serverOptions(settings: Settings): string[] {
   const options = {
-    listen_addresses: host,
+    listen_addresses: loopback,
     port: settings.POSTGRES_PORT,
     unix_socket_directories: '',
     wal_level: 'logical',

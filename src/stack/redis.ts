@@ -5,10 +5,11 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectRedis } from '../adapters/redis.ts';
+import { loopback } from '../access.ts';
 import { inheritedEnvironment } from '../config.ts';
 import type { Secret } from '../domain/secret.ts';
-import { host, probePort } from './ports.ts';
+import { probePort } from './ports.ts';
+import { probes } from './probes.ts';
 import { layoutOf } from './project.ts';
 import type { StackSettings } from './secrets.ts';
 import { serverEnvironment, type ServerSpec } from './server-spec.ts';
@@ -39,19 +40,14 @@ export function redisServer(settings: StackSettings, tools: Tools): ServerSpec {
     },
     ready: async () => {
       await probePort(settings.REDIS_PORT);
-      const redis = connectRedis({ host, port: settings.REDIS_PORT, user: 'default', password: settings.REDIS_PASSWORD, name: 'sluice-start', failFast: true });
-      try {
-        await redis.ping();
-      } finally {
-        await redis.close();
-      }
+      await probes.redis(settings);
     },
   };
 }
 
 function configuration(port: number, dir: string): string {
   return [
-    `bind ${host}`,
+    `bind ${loopback}`,
     `port ${port}`,
     `dir ${JSON.stringify(dir)}`,
     `aclfile ${JSON.stringify(join(dir, 'users.acl'))}`,
@@ -64,14 +60,12 @@ function configuration(port: number, dir: string): string {
 }
 
 /** The server's ACL file: the admin, and the consumers' user with its keys and commands. */
-export function accessList(settings: StackSettings): string {
-  const keys = keyFamilies.map((family) => `~${settings.REDIS_KEY_PREFIX}${family}:*`).join(' ');
-  const commands = consumerCommands.map((name) => `+${name}`).join(' ');
-  return [
-    `user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`,
-    `user sluice-consumer on ${hashed(settings.SLUICE_REDIS_PASSWORD)} resetchannels ${keys} -@all ${commands}`,
-    '',
-  ].join('\n');
+export const accessList = (settings: StackSettings): string =>
+  [`user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`, `user sluice-consumer ${consumerRules(settings).join(' ')}`, ''].join('\n');
+
+/** What the consumers' user may do, as Redis' ACL rules. */
+export function consumerRules({ REDIS_KEY_PREFIX: prefix, SLUICE_REDIS_PASSWORD: password }: StackSettings): string[] {
+  return ['on', hashed(password), 'resetchannels', ...keyFamilies.map((family) => `~${prefix}${family}:*`), '-@all', ...consumerCommands.map((name) => `+${name}`)];
 }
 
 const hashed = (password: Secret): string => `#${createHash('sha256').update(password.reveal()).digest('hex')}`;

@@ -3,6 +3,7 @@
  * Invariant: however it ends (Ctrl-C, a failed start, a bug), every process it started is stopped first.
  */
 import { mkdirSync, realpathSync } from 'node:fs';
+import { urlsOf } from '../access.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createHold } from '../telemetry/failpoint.ts';
@@ -13,7 +14,7 @@ import { layoutOf } from './project.ts';
 import { settleSecrets } from './secrets.ts';
 import { startStack } from './start.ts';
 import { readStackRecord } from './state-file.ts';
-import { expectedProcesses, urlsOf } from './status.ts';
+import { expectedProcesses } from './status.ts';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor.ts';
 import { watchStack } from './watch.ts';
 

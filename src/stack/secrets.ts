@@ -5,7 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';
-import { givenSecretNames, readEnvFile, secretNames, secretsFile, type SecretName, type Settings } from '../config.ts';
+import { isGiven, serverNames, servers } from '../access.ts';
+import { ConfigError, givenSecretNames, readEnvFile, secretNames, secretsFile, settings as allSettings, type SecretName, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import { writeAtomically } from './state-file.ts';
@@ -15,6 +16,7 @@ export type StackSettings = Settings & Record<SecretName, Secret>;
 
 /** Reads, completes and records the passwords. Safe to call at every start: a complete file stays as it is. */
 export function settleSecrets(settings: Settings): StackSettings {
+  requireGivenServers(settings);
   const secrets = Object.fromEntries(
     secretNames.map((name) => [name, settings[name] ?? new Secret(randomBytes(24).toString('base64url'))]),
   ) as Record<SecretName, Secret>;
@@ -26,6 +28,14 @@ export function settleSecrets(settings: Settings): StackSettings {
     writeAtomically(path, `# Passwords of this stack. Made by its first start; removed by reset.\n${lines.join('')}`);
   }
   return { ...settings, ...secrets };
+}
+
+/** A server that is there already has its own administrator, and what we make up would be lost with the data folder. */
+function requireGivenServers(settings: Settings): void {
+  const missing = serverNames
+    .filter((name) => isGiven(settings, name))
+    .flatMap((name) => servers[name].secrets.filter((secret) => !settings[secret]).map((secret) => `${secret}: needed with ${servers[name].address}. ${allSettings[secret].description ?? ''}`));
+  if (missing.length > 0) throw new ConfigError(`Passwords of servers that are there already are never generated:\n  ${missing.join('\n  ')}\nSet them in the environment or in .env (see .env.example).`);
 }
 
 /** dotenv has no escapes: of the ways to quote, the first that reads back as written. */

@@ -3,16 +3,17 @@
  * the whole pipeline, so "healthy" is an observation and not a hope.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { access, isGiven, loopback, serverNames, servers, urlsOf, type ServerName } from '../access.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { access, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { appProcess } from './app-processes.ts';
-import { connectClientOf, connectorConfig, connectorName, connectServer } from './connect.ts';
-import { ensureTopics, kafkaServer } from './kafka.ts';
-import { host } from './ports.ts';
+import { connectClientOf, connectorName, connectServer } from './connect.ts';
+import { kafkaServer } from './kafka.ts';
 import { placePostgres } from './postgres-files.ts';
-import { connectAdmin, postgresServer, prepareDatabase } from './postgres.ts';
+import { connectAdmin, postgresServer } from './postgres.ts';
+import { prepareServers } from './prepare.ts';
+import { awaitServer } from './probes.ts';
 import type { Progress } from './progress.ts';
 import { redisServer } from './redis.ts';
 import type { StackSettings } from './secrets.ts';
@@ -23,7 +24,6 @@ import type { Supervisor } from './supervisor.ts';
 import { temporalServer } from './temporal.ts';
 import { fetchTools } from './tools.ts';
 
-const registerBudgetMs = 90_000;
 const proofBudgetMs = 120_000;
 
 export interface StartOptions {
@@ -36,44 +36,31 @@ export interface StartOptions {
 
 /** Brings the whole stack up. Throws at the first thing that fails; the caller then stops the supervisor. */
 export async function startStack({ settings, supervisor, progress, signal }: StartOptions): Promise<void> {
-  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal);
+  const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, progress, signal, serverNames.filter((name) => !isGiven(settings, name)));
   const up = (label: string, spec: ServerSpec): Promise<void> =>
-    progress.step(spec.ports.length > 0 ? `${label} on ${host}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
+    progress.step(spec.ports.length > 0 ? `${label} on ${loopback}:${spec.ports.join(', ')}` : label, () => supervisor.start(spec));
+  const server = (name: ServerName, spec: () => ServerSpec): Promise<void> => {
+    const { label } = servers[name];
+    return isGiven(settings, name) ? progress.step(`${label} at ${urlsOf(settings)[name]}`, () => awaitServer(settings, name, signal)) : up(label, spec());
+  };
 
-  const postgres = up('PostgreSQL', postgresServer(settings, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
-  const redis = up('Redis', redisServer(settings, tools));
-  const kafka = up('Kafka', kafkaServer(settings, tools));
-  const temporal = up('Temporal', temporalServer(settings, tools));
-  const connect = kafka.then(() => up('Kafka Connect', connectServer(settings, tools)));
-  const schema = postgres.then(() => progress.step('Schema and roles', () => prepareDatabase(settings), describeMigrations));
-  const topics = kafka.then(() => progress.step('Topics', () => ensureTopics(settings)));
-  const connector = Promise.all([schema, topics, connect]).then(() => progress.step('Debezium connector', () => register(settings, signal)));
+  const postgres = server('postgres', () => postgresServer(settings, placePostgres(settings.SLUICE_DATA_DIR, progress.say)));
+  const redis = server('redis', () => redisServer(settings, tools));
+  const kafka = server('kafka', () => kafkaServer(settings, tools));
+  const temporal = server('temporal', () => temporalServer(settings, tools));
+  const connect = kafka.then(() => server('connect', () => connectServer(settings, tools)));
+  const { schema, topics, replica, workflows, connector } = prepareServers(settings, { postgres, kafka, connect, redis, temporal }, progress, signal);
+
   const consumers = consumerNames(settings.SLUICE_CDC_CONSUMERS).map((name, i) =>
-    Promise.all([schema, topics, redis]).then(() => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings))),
+    Promise.all([schema, topics, replica]).then(() => up(i === 0 ? 'CDC consumer' : `CDC consumer ${i + 1}`, appProcess(name, settings))),
   );
-  const stream = settings.SLUICE_STREAM === 'on' ? Promise.all([schema, topics, redis]).then(() => up('Stream consumer', appProcess('stream-consumer', settings))) : null;
-  const alerts = settings.SLUICE_STREAM === 'on' ? Promise.all([topics, temporal]).then(() => up('Alerts consumer', appProcess('alerts-consumer', settings))) : null;
-  const worker = Promise.all([temporal, redis]).then(() => up('Temporal worker', appProcess('worker', settings)));
+  const stream = settings.SLUICE_STREAM === 'on' ? Promise.all([schema, topics, replica]).then(() => up('Stream consumer', appProcess('stream-consumer', settings))) : null;
+  const alerts = settings.SLUICE_STREAM === 'on' ? Promise.all([topics, workflows]).then(() => up('Alerts consumer', appProcess('alerts-consumer', settings))) : null;
+  const worker = Promise.all([workflows, replica]).then(() => up('Temporal worker', appProcess('worker', settings)));
   const generator = settings.SLUICE_GENERATOR === 'on' ? connector.then(() => up('Generator', appProcess('generator', settings))) : null;
   await Promise.all([connector, ...consumers, stream, alerts, worker, generator]);
   await progress.step('A change from PostgreSQL seen in Redis', () => proveFlow(settings, signal));
   supervisor.markProven();
-}
-
-const describeMigrations = (applied: string[]): string => (applied.length === 0 ? 'up to date' : `applied ${applied.join(', ')}`);
-
-/** Kafka Connect answers 409 while its group forms: worth another try until the budget is used up. */
-async function register(settings: Settings, signal: AbortSignal): Promise<void> {
-  const client = connectClientOf(settings);
-  const config = connectorConfig(settings);
-  for (const deadline = Date.now() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
-    try {
-      await client.applyConnector(connectorName, config);
-      return;
-    } catch (error) {
-      if (!(error instanceof PipelineError) || error.action !== 'retry' || Date.now() > deadline) throw error;
-    }
-  }
 }
 
 /** Writes the heartbeat row and waits until the replica shows it, or a later one. */

@@ -2,17 +2,17 @@
  * What `sluice status` shows: the supervisor's record, checked against the processes that really live, and what the
  * servers say about connector, slot and lag. A part that cannot be asked is null or empty, never an error.
  */
+import { access, isGiven, serverNames, urlsOf, type ServerName } from '../access.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis, type RedisStore } from '../adapters/redis.ts';
-import { access, type Settings } from '../config.ts';
+import type { Settings } from '../config.ts';
 import { readLag, type PartitionLag } from '../replica/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connect.ts';
 import { describeOversized, findOversizedEvent, readTail, type OversizedEvent } from './oversized-event.ts';
-import { host } from './ports.ts';
 import { layoutOf } from './project.ts';
 import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
@@ -48,7 +48,7 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
     const record = readStackRecord(layoutOf(settings.SLUICE_DATA_DIR).stateFile);
     const supervised = record !== null && isAlive(record.supervisor);
     const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
-    const running = (...names: ProcessName[]): boolean => names.every((name) => processes.find((one) => one.name === name)?.state === 'running');
+    const running = (...names: ServerName[]): boolean => names.every((name) => isGiven(settings, name) || processes.find((one) => one.name === name)?.state === 'running');
 
     const [connector, slot, replica, lag] = await Promise.all([
       running('connect') ? ask.connector() : null,
@@ -81,21 +81,15 @@ export function problemsOf({ processes, connector, slot, lag, heartbeat, halted 
   return required.filter(([ok]) => !ok).map(([, otherwise]) => otherwise);
 }
 
-export const urlsOf = (settings: Settings): Record<string, string> => ({
-  temporalWeb: `http://${host}:${settings.TEMPORAL_UI_PORT}`,
-  connect: `http://${host}:${settings.CONNECT_PORT}`,
-  postgres: `postgresql://${settings.POSTGRES_USER}@${host}:${settings.POSTGRES_PORT}/${settings.POSTGRES_DB}`,
-  redis: `redis://${host}:${settings.REDIS_PORT}`,
-  kafka: `${host}:${settings.KAFKA_PORT}`,
-  temporal: `${host}:${settings.TEMPORAL_PORT}`,
-});
-
 export const connectReplica = (settings: Settings, name: string): RedisStore =>
   connectRedis({ ...access.replica(settings), name, failFast: true });
+
+const isServer = (name: ProcessName): name is ServerName => serverNames.some((one) => one === name);
 
 /** What a start with these settings runs; a running stack is asked for its own list, whatever this shell has set. */
 export const expectedProcesses = (settings: Settings): ProcessName[] =>
   processNames.filter((name) => {
+    if (isServer(name)) return !isGiven(settings, name);
     if (name === 'generator') return settings.SLUICE_GENERATOR === 'on';
     if (name === 'stream-consumer' || name === 'alerts-consumer') return settings.SLUICE_STREAM === 'on';
     return !name.startsWith('cdc-consumer') || consumerNames(settings.SLUICE_CDC_CONSUMERS).some((one) => one === name);

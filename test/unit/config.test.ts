@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { format, inspect, parseEnv } from 'node:util';
-import { access, ConfigError, givenSecretNames, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
+import { access, urlsOf } from '../../src/access.ts';
+import { ConfigError, givenSecretNames, inheritedEnvironment, loadSettings, loadStartSettings, requireSecret, secretNames, settings, settingsEnvironment } from '../../src/config.ts';
 import { settleSecrets } from '../../src/stack/secrets.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-config-'));
@@ -174,6 +175,22 @@ test('a missing secret says how to get it', () => {
 
 test('every setting says what it means', () => {
   for (const [name, schema] of Object.entries(settings)) assert.ok((schema.description ?? '').length >= 10, name);
+});
+
+test('a server whose address is given has its usual port, and is reached there by everyone', () => {
+  const cwd = folderWith({ '.env': 'POSTGRES_HOST=db\n' });
+  const password = { SLUICE_READER_PASSWORD: 'a', SLUICE_REDIS_PASSWORD: 'b' };
+  const given = loadSettings({ ...password, KAFKA_BROKER: 'k1,k2:9093', CONNECT_URL: 'http://connect:8083/', REDIS_HOST: 'cache', TEMPORAL_ADDRESS: 'temporal' }, cwd);
+  assert.deepEqual(urlsOf(given), {
+    ...{ connect: 'http://connect:8083', postgres: 'postgresql://postgres@db:5432/source_db', redis: 'redis://cache:6379' },
+    ...{ kafka: 'k1:9092,k2:9093', temporal: 'temporal:7233' },
+  });
+  const { host, port } = access.batchReader(given);
+  assert.deepEqual([host, port, access.replica(given).host, access.brokers(given)], ['db', 5432, 'cache', ['k1:9092', 'k2:9093']]);
+  assert.equal(loadSettings({ POSTGRES_PORT: '5433' }, cwd).POSTGRES_PORT, 5433);
+  assert.deepEqual(problemsOf({ POSTGRES_HOST: 'db:5432', KAFKA_BROKER: 'http://k', CONNECT_URL: 'connect:8083', REDIS_HOST: 'redis://r', TEMPORAL_ADDRESS: 'a,b' }).map((line) => line.split(':')[0]), [
+    ...['POSTGRES_HOST', 'KAFKA_BROKER', 'CONNECT_URL', 'REDIS_HOST', 'TEMPORAL_ADDRESS'],
+  ]);
 });
 
 test('a batch reads the source, or the replica that is named, with a connection for each reader', () => {

@@ -17,6 +17,11 @@ test('the settings reach the connector and the password stays a reference', () =
   assert.equal(config['database.password'], '${env:SLUICE_REPLICATION_PASSWORD}');
 });
 
+test('the connector reaches the source where we do, or where it is told', () => {
+  const hostOf = (env: Record<string, string>) => connectorConfig(loadSettings(env, '/nonexistent'))['database.hostname'];
+  assert.deepEqual([hostOf({}), hostOf({ POSTGRES_HOST: 'db' }), hostOf({ POSTGRES_HOST: 'db', CONNECT_POSTGRES_HOST: 'inside' })], ['127.0.0.1', 'db', 'inside']);
+});
+
 test('debezium/README.md explains every key of the connector and no other', () => {
   const rows = readFileSync('debezium/README.md', 'utf8').split('\n').filter((line) => line.startsWith('| `'));
   const explained = rows.flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, key]) => key));

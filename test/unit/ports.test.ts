@@ -21,6 +21,7 @@ test('free ports pass; a taken one is named with its variable and owner, and so 
   await probePort(Number(env['REDIS_PORT']));
   try {
     const settings = loadSettings({ ...env, KAFKA_PORT: env['POSTGRES_PORT'] }, '/nonexistent');
+    await requireFreePorts(loadSettings({ ...env, REDIS_HOST: 'localhost' }, '/nonexistent')); // not ours to open
     await assert.rejects(requireFreePorts(settings), (error) => {
       assert.ok(error instanceof PipelineError && error.code === 'port_taken');
       assert.match(error.message, new RegExp(`Port ${env['REDIS_PORT']} \\(REDIS_PORT\\) is taken by pid ${process.pid} \\(`));

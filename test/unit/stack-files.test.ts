@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadSettings, readEnvFile, secretNames, secretsFile } from '../../src/config.ts';
+import { ConfigError, loadSettings, readEnvFile, secretNames, secretsFile } from '../../src/config.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { isRecorded } from '../../src/stack/postgres.ts';
 import { scramVerifier } from '../../src/stack/migrations.ts';
@@ -32,6 +32,14 @@ test('passwords are generated once, recorded privately, and given ones win and a
     assert.equal(settingsWith({}).POSTGRES_PASSWORD?.reveal(), given);
   }
   assert.deepEqual(readdirSync(dir), ['secrets.env']);
+});
+
+test('a password of a server that is there already is never made up', () => {
+  const fresh = mkdtempSync(join(dir, 'given-'));
+  const settings = settingsWith({ SLUICE_DATA_DIR: fresh, REDIS_HOST: 'cache', SLUICE_REDIS_PASSWORD: 'b' });
+  assert.throws(() => settleSecrets(settings), (error: Error) => error instanceof ConfigError && /REDIS_PASSWORD: needed with REDIS_HOST/.test(error.message) && !/SLUICE|POSTGRES/.test(error.message));
+  assert.deepEqual(readdirSync(fresh), []);
+  rmSync(fresh, { recursive: true });
 });
 
 test('a password that cannot be written to a dotenv file is refused by name', () => {

@@ -1,6 +1,6 @@
 /**
  * Records of one table → events, each read by the columns it was written with.
- * Invariant: columns that nobody counts never make a dead letter, whatever became of them.
+ * Invariant: of a table that was ever altered, columns that nobody counts never make a dead letter, whatever became of them.
  */
 import { decodeTableEvent, type SourceRecord, type TableEvent } from '../../domain/change-event.ts';
 import { decodeByVersions, doesFit, onlyCounted } from '../../domain/source-columns.ts';
@@ -29,13 +29,14 @@ export async function decodeBatch(table: Table, records: SourceRecord[], changes
   if (!schema || decoded.every(({ event }) => doesFit(event))) return { decoded, versions: known };
   const versions = await schema.refresh(table.name, known);
   const again = versions === known ? decoded : decodeAll(versions);
+  if (!schema.isAltered(table.name)) return { decoded: again, versions };
   const counted = onlyCounted(table);
   return { decoded: again.map((one) => (isBadColumn(one.event) ? toDecoded(one.record, decodeTableEvent(counted, one.record)) : one)), versions };
 }
 
 /**
- * It was written with columns that were there for a moment only, or is somebody else's. As long as it can be counted it is taken as it
- * was sent: if columns have changed, the table is read again behind it.
+ * It may have been written with columns that were there for a moment only. As long as it can be counted it is taken as it was sent: where
+ * columns have changed, the table is read again behind it.
  */
 const isBadColumn = (event: TableEvent): boolean => event.kind === 'rejected' && event.reason === 'bad_column';
 

@@ -8,7 +8,7 @@ import type { RedisStore } from '../../adapters/redis.ts';
 import type { Keys } from '../../domain/keys.ts';
 import { asInSource } from '../../domain/source-columns.ts';
 import type { Table } from '../../domain/tables/table.ts';
-import { parseColumns, readColumns } from '../../replica/columns.ts';
+import { isAltered, parseColumns, readColumns } from '../../replica/columns.ts';
 import { readTableState } from '../../replica/table-state.ts';
 import { freshRuns } from './fresh-runs.ts';
 
@@ -19,6 +19,8 @@ export interface SourceSchema {
   refresh: (table: string, known: readonly Table[]) => Promise<readonly Table[]>;
   /** The versions after an ask that began when the table had this generation. */
   under: (table: string, generation: number) => Promise<readonly Table[]>;
+  /** Whether the table may ever have had other columns than the known versions: an image that fits none of them may then still be its own. */
+  isAltered: (table: string) => boolean;
 }
 
 export interface SourceSchemaDeps {
@@ -38,10 +40,16 @@ const versionsMax = 8;
 export async function readSourceSchema({ db, redis, keys, tables }: SourceSchemaDeps): Promise<SourceSchema> {
   const names = tables.map(({ name }) => name);
   const versions = new Map<string, readonly Table[]>(tables.map((table) => [table.name, []]));
+  const newest = new Map<string, string>();
+  const altered = new Set<string>();
   const learn = (texts: Record<string, string>): void => {
     for (const table of tables) {
-      const text = texts[table.name];
-      if (text !== undefined) versions.set(table.name, withNewest(versions.get(table.name)!, asInSource(table, parseColumns(text))));
+      const { name } = table;
+      const text = texts[name];
+      if (text === undefined) continue;
+      if (isAltered(text) || text !== (newest.get(name) ?? text)) altered.add(name);
+      newest.set(name, text);
+      versions.set(name, withNewest(versions.get(name)!, asInSource(table, parseColumns(text))));
     }
   };
   const generations = new Map<string, number>();
@@ -63,6 +71,7 @@ export async function readSourceSchema({ db, redis, keys, tables }: SourceSchema
       generations.set(name, generation);
       return of(name);
     },
+    isAltered: (name) => altered.has(name),
   };
 }
 
