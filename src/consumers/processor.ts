@@ -2,7 +2,8 @@
 import type { SourceRecord } from '../domain/change-event.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import type { TouchInput } from '../domain/stream/touches.ts';
-import type { Fence, Upkeep } from '../replica/commit.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
+import type { Fence } from '../replica/commit.ts';
 
 /** A partition this process owns: the fence it works under. The processor moves `offset` with each commit. */
 export interface Claim extends Fence {

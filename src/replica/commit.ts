@@ -7,6 +7,7 @@ import type { WritePlan } from '../domain/fold.ts';
 import type { MarkChange } from '../domain/parked.ts';
 import type { Keys } from '../domain/keys.ts';
 import type { PartitionRef } from '../domain/topics.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
 
 /** What must still be so in Redis; absent is the empty text. */
 export interface Expectations {
@@ -43,16 +44,6 @@ export interface Commit {
   removed?: string[];
   fields?: [hash: string, field: string, value: string][];
   upkeep?: Upkeep;
-}
-
-/** What lives for a time only, looked after in the commit that changes it, so nothing is left behind by who dies. Logical names, milliseconds. */
-export interface Upkeep {
-  /** Members that score below `below` are removed. */
-  sets: { name: string; ttlMs: number; below: number }[];
-  /** The member of a set that scores highest, told with its score in two fields of a hash. */
-  last: { set: string; hash: string; fields: [member: string, score: string] }[];
-  /** `removed`: fields that are too old. */
-  hashes: { name: string; ttlMs: number; removed: string[] }[];
 }
 
 export type CommitReply =

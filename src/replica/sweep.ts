@@ -9,7 +9,8 @@ import type { Keys } from '../domain/keys.ts';
 import { parseStoredRow, type StoredRow } from '../domain/stored-row.ts';
 import { formatTableState, parseTableState } from '../domain/table-state.ts';
 import type { Table } from '../domain/tables/table.ts';
-import { decodeReply, encodeCommit, type Upkeep } from './commit.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
+import { decodeReply, encodeCommit } from './commit.ts';
 
 export interface Sweep {
   redis: RedisStore;
