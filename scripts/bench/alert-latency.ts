@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectTemporal, type TemporalClient } from '../../src/adapters/temporal.ts';
-import { access } from '../../src/config.ts';
+import { access } from '../../src/access.ts';
 import { connectAdmin } from '../../src/stack/postgres.ts';
 import { parseAlertRef } from '../../src/domain/alert.ts';
 import { alertWorkflowType } from '../../src/workflows/alert-contract.ts';

@@ -118,6 +118,6 @@ function timed(call: (n: number) => unknown): number {
 
 export const ruleCostTable = ({ allUs, savedPercent, callUs }: RuleCostResult): string =>
   [
-    table(['rules', 'CPU an event (stream and Redis)'], [['all', `${round(allUs, 1)} µs`], ...Object.entries(savedPercent).map(([name, percent]) => [name === 'both' ? 'neither' : `without ${name}`, `−${percent} %`])]),
+    table(['rules', 'CPU an event (stream and Redis)'], [['all', `${round(allUs, 1)} µs`], ...Object.entries(savedPercent).map(([name, percent]) => [name === 'both' ? 'neither' : `without ${name}`, `${-percent} %`])]),
     table(['one call of', 'µs'], Object.entries(callUs)),
   ].join('\n\n');
