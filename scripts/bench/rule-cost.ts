@@ -102,14 +102,12 @@ function callsOf(): Record<string, number> {
     low_stock: timed((n) => lowStock.evaluate({ productId: '1', atMs: nowMs, before: 20 + (n % 7), after: 19 }, limits)),
     'rapid_stock_depletion (40 sales)': timed(() => rapidStockDepletion.evaluate({ productId: '1', sales }, limits)),
     'geographic_anomaly (20 states)': timed(() => geographicAnomaly.evaluate({ startMs: nowMs, byState }, limits)),
-    order_rate: timed((n) => (learnt = orderRate.evaluate({ startMs: nowMs + n * minuteMs, orders: 100 + (n % 13), revenueCents: 1_000_000 + (n % 17) * 999, learnt }, limits).learnt)),
+    order_rate: timed((n) => (learnt = orderRate.evaluate({ startMs: nowMs + n * minuteMs, orders: 100 + (n % 13), revenueCents: 1_000_000 + (n % 17) * 999, learnt }, limits).learnt), 100),
   };
 }
 
-const calls = 2000;
-
 /** Of the second half, microseconds a call. */
-function timed(call: (n: number) => unknown): number {
+function timed(call: (n: number) => unknown, calls = 2000): number {
   for (let n = 0; n < calls; n += 1) call(n);
   const fromMs = performance.now();
   for (let n = calls; n < 2 * calls; n += 1) call(n);

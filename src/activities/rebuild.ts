@@ -98,19 +98,21 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
       const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
       return tables.every((then, i) => states[i]!.generation === then.generation && states[i]!.mark === then.mark && !isAltered(then, columns[then.table]));
     },
-    sweepOlder: async ({ tables }) => {
-      const { cancellationSignal: signal } = Context.current();
-      let swept = 0;
-      const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
-      for (const { table, generation, stream: streamGeneration } of tables) {
-        swept += (await sweepTable({ ...olderThan(table, generation), keys, table: definitionOf(table) })).swept;
-        if (streamGeneration === undefined) continue;
-        const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
-        await sweepTable({ ...olderThan(table, streamGeneration), keys: stream, table: streamTables.find(({ name }) => name === table)!, tend });
-      }
-      return swept;
-    },
+    sweepOlder: (round) => sweepOlder({ redis, keys, stream, latenessMs }, round),
   };
+}
+
+/** The stream's memory is swept after the replica, and not counted. */
+async function sweepOlder({ redis, keys, stream, latenessMs }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys }, { tables }: Round): Promise<number> {
+  const { cancellationSignal: signal } = Context.current();
+  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
+  const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
+  let swept = 0;
+  for (const { table, generation, stream: streamGeneration } of tables) {
+    swept += (await sweepTable({ ...olderThan(table, generation), keys, table: definitionOf(table) })).swept;
+    if (streamGeneration !== undefined) await sweepTable({ ...olderThan(table, streamGeneration), keys: stream, table: streamTables.find(({ name }) => name === table)!, tend });
+  }
+  return swept;
 }
 
 const definitionOf = (name: string): Table => replicated.find((table) => table.name === name)!;

@@ -113,5 +113,11 @@ for _ = 1, number() do -- hashes that live for a time, and their fields that are
   if gone > 0 then call('HDEL', hash, unpack(ARGV, a + 1, a + gone)) end
   a = a + gone
 end
-for _ = 1, number() do call('HSET', key(), arg(), arg()) end
+for _ = 1, number() do -- fields told only where a set holds more members than so many
+  local zset, hash, most, field, value = key(), key(), number(), arg(), arg()
+  if call('ZCARD', zset) > most then call('HSET', hash, field, value) end
+end
+for _ = 1, 2 do -- fields: those that are told, those of the fence
+  for _ = 1, number() do call('HSET', key(), arg(), arg()) end
+end
 return { 'ok' }

@@ -32,10 +32,11 @@ export interface Processor {
 
 /** What a processor is told that keeps counters for a time only, beside tables of its own. */
 export interface Windows {
-  /** Takes out of a plan what belongs to windows that are over; how the others are looked after in the same commit. */
-  tend: (plan: WritePlan) => Upkeep;
-  /** Fields of hashes to set in the same commit: what the batch gives others to look at. Counts in `plan` the events whose time is out of order. */
-  tell: (batch: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>, plan: WritePlan) => [hash: string, field: string, value: string][];
+  /**
+   * Takes out of a plan what belongs to windows that are over, and counts in it the events whose time is out of order; how the other windows
+   * are looked after in the same commit, and what it gives others to look at. `batch`: what the plan was made of, unless rows are swept.
+   */
+  tend: (plan: WritePlan, batch?: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>) => Upkeep;
   /** The source's clock, as the last heartbeat tells it, milliseconds since 1970. */
   tick: (sourceMs: number) => Promise<void>;
 }

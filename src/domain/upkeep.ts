@@ -6,4 +6,8 @@ export interface Upkeep {
   last: { set: string; hash: string; fields: [member: string, score: string] }[];
   /** `removed`: fields that are too old. */
   hashes: { name: string; ttlMs: number; removed: string[] }[];
+  /** What the batch gives others to look at: fields of hashes. */
+  told: [hash: string, field: string, value: string][];
+  /** The same, only where the set then holds more than `most` members. */
+  toldAbove: { set: string; most: number; hash: string; field: string; value: string }[];
 }

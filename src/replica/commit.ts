@@ -117,9 +117,10 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   return script;
 }
 
-const noUpkeep: Upkeep = { sets: [], last: [], hashes: [] };
+const noUpkeep: Upkeep = { sets: [], last: [], hashes: [], told: [], toldAbove: [] };
 
-function encodeUpkeep({ keys: names, args }: Script, keys: Keys, { sets, last, hashes }: Upkeep): void {
+function encodeUpkeep(script: Script, keys: Keys, { sets, last, hashes, told, toldAbove }: Upkeep): void {
+  const { keys: names, args } = script;
   args.push(sets.length);
   for (const { name, ttlMs, below } of sets) {
     names.push(keys.of(name));
@@ -135,6 +136,12 @@ function encodeUpkeep({ keys: names, args }: Script, keys: Keys, { sets, last, h
     names.push(keys.of(name));
     args.push(ttlMs, removed.length, ...removed);
   }
+  args.push(toldAbove.length);
+  for (const { set, most, hash, field, value } of toldAbove) {
+    names.push(keys.of(set), keys.of(hash));
+    args.push(most, field, value);
+  }
+  encodeFields(script, told.map(([hash, field, value]) => [keys.of(hash), field, value]));
 }
 
 function removeMarks(gone: Slices, keys: Keys, table: string, unparked: WritePlan['unparked'], marks: ({ id: string; key: string } & MarkChange)[]): void {

@@ -50,6 +50,8 @@ function readAsScript(script: Script) {
     keptSets: times(() => [key(), arg(), arg()]),
     last: times(() => [key(), key(), arg(), arg()]),
     keptHashes: times(() => [key(), arg(), times(() => arg())]),
+    toldAbove: times(() => [key(), key(), arg(), arg(), arg()]),
+    told: times(() => [key(), arg(), arg()]),
     fields: times(() => [key(), arg(), arg()]),
   };
   assert.deepEqual(left, { keys: [], args: [] });

@@ -29,7 +29,7 @@ test('a minute ends 25 hours after its beginning, an activity 49 hours after its
 
 test('an order of a day that is over is in no set and no activity, and tells nothing', () => {
   const plan = planOf('orders', { order_date: '2026-11-20T23:59:59Z' });
-  assert.deepEqual(tended(plan), { sets: [], last: [], hashes: [] });
+  assert.deepEqual(tended(plan), { sets: [], last: [], hashes: [], told: [], toldAbove: [] });
   assert.deepEqual([...plan.members.keys()], []);
   assert.deepEqual([...plan.counters.get('stream:stats:expired')!], [['metrics', 2], ['activity', 2]]);
 });

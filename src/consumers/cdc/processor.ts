@@ -144,9 +144,8 @@ export class CdcProcessor implements Processor {
       const { fields, strings } = expectFence(keys, claim);
       const expect = { fields, strings: [...strings, [stateKey, stateText] as [string, string]] };
       const moved = moveFence(keys, claim, advanceTo(decoded));
-      const told = windows?.tell({ table, events, stored, partition: partitionName(claim) }, writes) ?? [];
-      const upkeep = windows?.tend(writes);
-      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, fields: [...moved.fields, ...told], ...(upkeep && { upkeep }) });
+      const upkeep = windows?.tend(writes, { table, events, stored, partition: partitionName(claim) });
+      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, ...(upkeep && { upkeep }) });
       failpoint('commit');
       const reply = decodeReply(await redis.commit(script.keys, script.args));
       if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);

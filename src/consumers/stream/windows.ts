@@ -5,6 +5,7 @@ import type { Keys } from '../../domain/keys.ts';
 import type { RuleLimits } from '../../domain/rules/rule.ts';
 import { outOfOrder } from '../../domain/stream/lateness.ts';
 import { minuteMs } from '../../domain/stream/minute.ts';
+import { recentOrders } from '../../domain/stream/tables.ts';
 import { touchesOf, type TouchInput } from '../../domain/stream/touches.ts';
 import { slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
 import type { Windows } from '../processor.ts';
@@ -30,7 +31,7 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
   const tidied = new Map<string, number>();
 
   return {
-    tend: (plan) => {
+    tend: (plan, batch) => {
       const nowMs = now();
       if (tidied.size > tidiedMost) for (const [hash, untilMs] of tidied) if (untilMs <= nowMs) tidied.delete(hash);
       const isUntidy = (hash: string): boolean => {
@@ -38,16 +39,14 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
         tidied.set(hash, nowMs + minuteMs);
         return true;
       };
-      return tendWindows(plan, { nowMs, latenessMs, isUntidy });
-    },
-    tell: (batch, plan) => {
+      const upkeep = tendWindows(plan, { nowMs, latenessMs, isUntidy });
+      if (!batch) return upkeep;
       countOutOfOrder(batch, plan, latenessMs);
       const { sliding, findings } = touchesOf({ ...batch, limits });
       const from = (plan.lastCommitMs ?? 0) - slidingKeptMs(latenessMs);
-      return [
-        ...[...sliding].map(([set, origin]): [string, string, string] => [keys.of(watched.touched), set, `${origin} ${from}`]),
-        ...findings.map((draft): [string, string, string] => [keys.of(watched.outbox), `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]),
-      ];
+      for (const [set, origin] of sliding) upkeep.toldAbove.push({ set, most: set.startsWith(recentOrders('')) ? limits.bulkOrdersMax : 0, hash: watched.touched, field: set, value: `${origin} ${from}` });
+      for (const draft of findings) upkeep.told.push([watched.outbox, `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]);
+      return upkeep;
     },
     tick: async (sourceMs) => {
       await redis.set(keys.of(clockKey), String(sourceMs));

@@ -33,7 +33,7 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
   const from = { orders: activityFrom(nowMs), units: plan.lastCommitMs === null ? 0 : plan.lastCommitMs - keptMs };
   dropOld(plan, from);
   const expired = dropExpired(plan, nowMs);
-  const upkeep: Upkeep = { sets: [], last: [], hashes: [] };
+  const upkeep: Upkeep = { sets: [], last: [], hashes: [], told: [], toldAbove: [] };
   const hashes = new Set([...plan.counters.keys()].filter((hash) => hash.startsWith('realtime:')));
   for (const name of plan.members.keys()) {
     if (name.startsWith(recentUnits(''))) upkeep.sets.push({ name, ttlMs: 2 * keptMs, below: from.units });
