@@ -8,10 +8,10 @@ import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 
-const folders = ['.ci', 'bin', 'debezium', 'docs', 'scripts', 'sql', 'src', 'stack', 'test'];
+const folders = ['.ci', 'bin', 'debezium', 'docs', 'examples', 'scripts', 'sql', 'src', 'stack', 'test'];
 const inRoot = readdirSync('.', { withFileTypes: true }).filter((entry) => entry.isFile() && !/^\.(env|git)$|\.log$/.test(entry.name)).map(({ name }) => name);
 const committed = [...inRoot, ...folders.flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)))];
-const sources = committed.filter((path) => /^(src|test|scripts|bin)\/.*\.(ts|mjs)$/.test(path));
+const sources = committed.filter((path) => /^(src|test|examples|scripts|bin)\/.*\.(ts|mjs)$/.test(path));
 const judged = sources.filter((path) => path !== 'test/architecture.test.ts');
 const documents = committed.filter((path) => path.endsWith('.md'));
 const textOf = (path: string): string => readFileSync(path, 'utf8');

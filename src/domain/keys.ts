@@ -97,23 +97,25 @@ export function createKeys(prefix: string) {
   };
 }
 
-/** The stream's own fence, memory of rows and counts: beside the replica's, never mixed with it. Rows are named by their tables. */
-export function streamKeys(keys: Keys): Keys {
-  const { of } = keys;
+/** A processor's own fence, memory of rows and counts, all under `<name>:`: beside the replica's, never mixed with it. Rows are named by their tables. */
+export function processorKeys(name: string, keys: Keys): Keys {
+  const of = (rest: string): string => keys.of(`${name}:${rest}`);
   return {
     ...keys,
-    statsTotal: of('stream:stats:total'),
-    status: of('stream:status'),
-    heartbeat: of('stream:heartbeat'),
-    changes: (table) => of(`stream:changes:${table}`),
-    offset: (topic, partition) => of(`stream:offset:${partitionName({ topic, partition })}`),
-    owner: (topic, partition) => of(`stream:fence:owner:${partitionName({ topic, partition })}`),
-    pipeline: of('stream:fence:pipeline'),
-    tableState: (table) => of(`stream:fence:table:${table}`),
-    hold: of('stream:fence:hold'),
-    held: of('stream:fence:held'),
-    conditions: of('stream:fence:conditions'),
-    parked: (table, id) => of(`stream:fence:parked:${table}:${id}`),
-    parkedMark: (table, id) => of(`stream:fence:parked-mark:${table}:${id}`),
+    statsTotal: of('stats:total'),
+    status: of('status'),
+    heartbeat: of('heartbeat'),
+    changes: (table) => of(`changes:${table}`),
+    offset: (topic, partition) => of(`offset:${partitionName({ topic, partition })}`),
+    owner: (topic, partition) => of(`fence:owner:${partitionName({ topic, partition })}`),
+    pipeline: of('fence:pipeline'),
+    tableState: (table) => of(`fence:table:${table}`),
+    hold: of('fence:hold'),
+    held: of('fence:held'),
+    conditions: of('fence:conditions'),
+    parked: (table, id) => of(`fence:parked:${table}:${id}`),
+    parkedMark: (table, id) => of(`fence:parked-mark:${table}:${id}`),
   };
 }
+
+export const streamKeys = (keys: Keys): Keys => processorKeys('stream', keys);

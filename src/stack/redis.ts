@@ -16,8 +16,8 @@ import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import { writeAtomically } from './state-file.ts';
 import type { Tools } from './tools.ts';
 
-/** First parts of the pipeline's keys (docs/redis-keys.md). */
-const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs', 'stream', 'realtime', 'alerts'];
+/** First parts of the pipeline's keys (docs/redis-keys.md); `processor` is for those that are added. */
+const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs', 'stream', 'realtime', 'alerts', 'processor'];
 /** What src/adapters/redis.ts and its scripts send, and what their driver needs to connect and to load the script. */
 const consumerCommands = [
   ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load'],
