@@ -13,7 +13,7 @@ import type { Table } from '../tables/table.ts';
 import { recentOrders, recentUnits, stockSet } from './tables.ts';
 
 export interface Touches {
-  /** `<sorted set>` → origin of the last change to it. */
+  /** `<sorted set>` → origin of the last change that has put something into it. */
   sliding: Map<string, string>;
   findings: AlertDraft[];
 }
@@ -34,7 +34,11 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
     if (event.kind !== 'change' || event.replay || (event.op !== 'c' && event.op !== 'u')) continue;
     const origin = `${partition}:${event.offset}`;
     const before = stored.get(rowName(table.entity, event.id));
-    for (const [set] of event.contributions.members) if (set.startsWith(recentOrders('')) || set.startsWith(recentUnits(''))) touches.sliding.set(set, origin);
+    for (const [set, member, score] of event.contributions.members) {
+      if (!set.startsWith(recentOrders('')) && !set.startsWith(recentUnits(''))) continue;
+      const isIn = before?.contributions.members.some(([one, known, at]) => one === set && known === member && at === score);
+      if (!isIn) touches.sliding.set(set, origin);
+    }
     const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
     if (finding) touches.findings.push({ ...finding, origin });
   }
