@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { Claim } from '../../src/consumers/processor.ts';
 import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
 import { createKeys, streamKeys } from '../../src/domain/keys.ts';
 import { streamTables } from '../../src/domain/stream/tables.ts';
@@ -15,6 +16,7 @@ import { tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { limits } from '../rule-limits.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
+import { aChange, anOrder } from '../builders.ts';
 import { deliverAll } from '../deliver.ts';
 import { deliveries, tableNames, truncatedHistory, type History } from '../shop-stream.ts';
 
@@ -61,6 +63,18 @@ test('any delivery leaves in each minute the sums over the final rows of that mi
     }),
     { numRuns: 60 },
   );
+});
+
+test('a customer is looked at from the first order on that a rule could fire for, in whichever batch it comes', async () => {
+  await wipe();
+  const touched = (): Promise<Record<string, string>> => redis.admin.hash(keys.of('stream:touched'));
+  const commitMs = nowMs;
+  const orders = Array.from({ length: limits.bulkOrdersMax + 1 }, (_, n) => aChange({ after: anOrder({ id: n + 1, customer_id: 5, order_date: '2026-11-22T11:59:30Z' }), offset: n, commitMs }));
+  const claim: Claim = { topic: tableTopic('shop', 'orders'), partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null };
+  assert.deepEqual(await processor.apply(claim, orders.slice(0, -1)), { result: 'applied' });
+  assert.deepEqual(await touched(), {});
+  assert.deepEqual(await processor.apply(claim, orders.slice(-1)), { result: 'applied' });
+  assert.deepEqual(await touched(), { 'stream:recent:orders:5': `shop.public.orders-0:${orders.length - 1} ${nowMs - 120_000}` });
 });
 
 /** Field by field; what is 0 is left out. */
