@@ -73,9 +73,10 @@ const withoutFence = (store: RedisStore): RedisStore => ({
   commit: (keys, args) => store.commit(keys.slice(4, -2), [0, 0, ...args.slice(8, -5), 0]),
 });
 
-function recordsOf(events: number): SourceRecord[][] {
+/** Four partitions. */
+export function recordsOf(events: number, firstMs?: number): SourceRecord[][] {
   const partitions: SourceRecord[][] = [[], [], [], []];
-  const source = orderEvents();
+  const source = orderEvents(firstMs);
   for (let made = 0; made < events; ) {
     const { key, value } = source.next().value!;
     const records = partitions[Number(/\d+/.exec(key)![0]) % partitions.length]!;

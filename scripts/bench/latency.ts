@@ -11,7 +11,7 @@ import type { LoadDone, LoadTask } from './order-load.ts';
 import type { RealStack } from './real-stack.ts';
 import { end, forkBare } from './runs.ts';
 
-interface Spread {
+export interface Spread {
   p50Ms: number;
   p99Ms: number;
   maxMs: number;
@@ -95,7 +95,7 @@ async function watchTopic({ settings }: RealStack, seen: Seen) {
   return child;
 }
 
-function runLoad(stack: RealStack, task: LoadTask): Promise<LoadDone> {
+export function runLoad(stack: Pick<RealStack, 'env'>, task: LoadTask): Promise<LoadDone> {
   const child = fork(inProject('scripts/bench/order-load.ts'), [JSON.stringify(task)], {
     execArgv: ['--import', 'tsx'],
     env: { ...process.env, ...stack.env },
@@ -119,7 +119,7 @@ function sampleOf(perSecond: number, { ids, dueUs, committedUs }: LoadDone, visi
   return { perSecond, events: ids.length, visible: since(visible), floor: since(floor), commit: spread(committedUs.map((us, i) => us - dueUs[i]!)) };
 }
 
-const spread = (us: number[]): Spread => ({
+export const spread = (us: number[]): Spread => ({
   p50Ms: round(percentile(us, 50) / 1000, 1),
   p99Ms: round(percentile(us, 99) / 1000, 1),
   maxMs: round(percentile(us, 100) / 1000, 1),

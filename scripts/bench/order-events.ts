@@ -1,6 +1,6 @@
 /**
  * Change events of `orders` as Debezium writes them with REPLICA IDENTITY FULL: half inserts, two fifths updates of a status,
- * a tenth deletes, each followed by its tombstone. The same seed gives the same events.
+ * a tenth deletes, each followed by its tombstone, one a millisecond. The same seed and beginning give the same events.
  */
 
 export interface OrderRecord {
@@ -23,13 +23,13 @@ interface Order {
 /** Updates and deletes hit one of this many youngest orders: a batch rarely meets the same order twice, as in a shop. */
 const openOrders = 50_000;
 const customerCount = 50_000;
-const firstMs = Date.UTC(2026, 10, 22, 9);
 const statuses = ['processing', 'shipped', 'delivered', 'cancelled'];
 const streets = ['Maple Street', 'Oak Avenue', 'Washington Boulevard', 'Hill Road'];
 const cities = ['Springfield, IL 62704', 'Austin, TX 78701', 'Portland, OR 97205', 'New York, NY 10001'];
 
 /** Endless; one event a call, or an event and its tombstone. */
-export function* orderEvents(seed = 1): Generator<OrderRecord> {
+export function* orderEvents(firstMs = Date.UTC(2026, 10, 22, 9), seed = 1): Generator<OrderRecord> {
+  const moment = (n: number): string => `${new Date(firstMs + n).toISOString().slice(0, -1)}${String(n % 1000).padStart(3, '0')}Z`;
   const random = randomFrom(seed);
   const pick = (below: number): number => Math.floor(random() * below);
   const live: Order[] = [];
@@ -49,7 +49,7 @@ export function* orderEvents(seed = 1): Generator<OrderRecord> {
       };
       nextId += 1;
       live.push(order);
-      yield record('c', n, null, order);
+      yield record('c', n, firstMs + n, null, order);
       continue;
     }
     const at = Math.max(0, live.length - 1 - pick(openOrders));
@@ -57,21 +57,19 @@ export function* orderEvents(seed = 1): Generator<OrderRecord> {
     if (chance < 0.9) {
       const after = { ...before, status: statuses[pick(4)]!, updated_at: moment(n) };
       live[at] = after;
-      yield record('u', n, before, after);
+      yield record('u', n, firstMs + n, before, after);
     } else {
       live[at] = live.at(-1)!;
       live.pop();
-      yield record('d', n, before, null);
+      yield record('d', n, firstMs + n, before, null);
       yield { key: keyOf(before), value: null };
     }
   }
 }
 
 const keyOf = ({ id }: Order): string => `{"id":${id}}`;
-const moment = (n: number): string => `${new Date(firstMs + n).toISOString().slice(0, -1)}${String(n % 1000).padStart(3, '0')}Z`;
 
-function record(op: string, n: number, before: Order | null, after: Order | null): OrderRecord {
-  const ms = firstMs + n;
+function record(op: string, n: number, ms: number, before: Order | null, after: Order | null): OrderRecord {
   const lsn = 24_000_000 + n * 312;
   const source = {
     version: '3.7.0.Final',

@@ -9,6 +9,10 @@ import { loadSettings, requireSecret } from '../../src/config.ts';
 export interface LoadTask {
   perSecond: number;
   seconds: number;
+  /** Of every order; without it some tens to hundreds. */
+  amount?: string;
+  /** The first of as many customers as there are orders; without it orders are nobody's. */
+  firstCustomer?: number;
 }
 
 export interface LoadDone {
@@ -17,7 +21,7 @@ export interface LoadDone {
   committedUs: number[];
 }
 
-const { perSecond, seconds } = JSON.parse(process.argv[2]!) as LoadTask;
+const { perSecond, seconds, amount, firstCustomer } = JSON.parse(process.argv[2]!) as LoadTask;
 const settings = loadSettings();
 const db = connectPostgres({
   host: '127.0.0.1',
@@ -29,11 +33,11 @@ const db = connectPostgres({
   max: 16,
 });
 const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
-const insert = `INSERT INTO orders (total_amount, status, shipping_address) VALUES ($1, 'pending', '742 Evergreen Terrace, Springfield, IL 62704') RETURNING id`;
+const insert = `INSERT INTO orders (total_amount, customer_id, status, shipping_address) VALUES ($1, $2, 'pending', '742 Evergreen Terrace, Springfield, IL 62704') RETURNING id`;
 
 const done: LoadDone = { ids: [], dueUs: [], committedUs: [] };
 const place = async (n: number, dueUs: number): Promise<void> => {
-  const [row] = await db.query<{ id: number }>(insert, [`${10 + (n % 900)}.99`]);
+  const [row] = await db.query<{ id: number }>(insert, [amount ?? `${10 + (n % 900)}.99`, firstCustomer === undefined ? null : firstCustomer + n]);
   done.committedUs.push(nowUs());
   done.ids.push(row!.id);
   done.dueUs.push(dueUs);

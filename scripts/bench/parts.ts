@@ -1,5 +1,5 @@
 /** Which parts there are, how large each is, and what they share: one lab, one filled topic. */
-import { fillTopic } from './topic.ts';
+import { fillOrders } from './topic.ts';
 import { applyTable, measureApply } from './apply-stage.ts';
 import { batchEtlTable, measureBatchEtl } from './batch-etl.ts';
 import { fenceCostTable, measureFenceCost } from './fence-cost.ts';
@@ -8,10 +8,9 @@ import { measureMemory, memoryTable } from './memory.ts';
 import { startFilledStack } from './real-stack.ts';
 import { latencyTable, measureLatency } from './latency.ts';
 import { round, table } from './figures.ts';
-import { startLab, type Lab } from './lab.ts';
+import { measureStream, streamTable } from './stream.ts';
+import { startLab } from './lab.ts';
 import { describeMachine, type Machine } from './machine.ts';
-import { orderEvents } from './order-events.ts';
-import type { Workload } from './runs.ts';
 
 export interface BenchOptions {
   /** None = all. */
@@ -48,7 +47,7 @@ export async function runParts({ parts, quick, redisFile, say, done }: BenchOpti
         add('a', result, applyTable(result));
       }
       if (workload && wanted('f')) {
-        const result = await measureProfile(lab, lab.redis[0]!, workload);
+        const result = await measureProfile(lab, lab.redis[0]!, workload, 'cdc-consumer');
         add('f', result, profileTable(result));
       }
       if (wanted('d')) {
@@ -80,11 +79,8 @@ export async function runParts({ parts, quick, redisFile, say, done }: BenchOpti
     const result = await measureBatchEtl(quick ? { orders: 50_000, rounds: 2 } : { orders: 1_000_000, rounds: 5 }, say);
     add('g', result, batchEtlTable(result));
   }
-}
-
-async function fillOrders(lab: Lab, size: { warmUp: number; events: number }, say: (text: string) => void): Promise<Workload> {
-  const topic = `${lab.settings.TOPIC_PREFIX}.public.orders`;
-  const filled = await fillTopic(lab.kafka, topic, orderEvents(), size.events);
-  say(`filled ${topic}: ${filled.events} events in ${filled.records} records, ${Math.round(filled.bytes / filled.events)} B an event`);
-  return { ...size, topic, topicPrefix: lab.settings.TOPIC_PREFIX };
+  if (wanted('h')) {
+    const result = await measureStream(quick, say);
+    add('h', result, streamTable(result));
+  }
 }

@@ -1,9 +1,9 @@
-/** Part f: where the consumer's CPU goes, function by function, from V8's sampling profiler over one run. */
+/** Parts f and h: where a consumer's CPU goes, function by function, from V8's sampling profiler over one run. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { round, table } from './figures.ts';
 import type { Lab, LabRedis } from './lab.ts';
-import { runApply, type Workload } from './runs.ts';
+import { runApply, type Measured, type Workload } from './runs.ts';
 
 interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[];
@@ -23,10 +23,10 @@ export interface ProfileResult {
 const shown = 40;
 const idle = new Set(['(idle)', '(program)']);
 
-export async function measureProfile(lab: Lab, target: LabRedis, workload: Workload): Promise<ProfileResult> {
-  const folder = join(lab.dir, 'profile');
+export async function measureProfile(lab: Lab, target: LabRedis, workload: Workload, program: NonNullable<Measured['program']>): Promise<ProfileResult> {
+  const folder = join(lab.dir, 'profile', program);
   mkdirSync(folder, { recursive: true });
-  await runApply(lab, target, workload, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
+  await runApply(lab, target, workload, { program, nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] });
   const profile = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), 'utf8')) as CpuProfile;
   return { workload, ...summarise(profile) };
 }

@@ -7,7 +7,7 @@ import { mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { createKeys } from '../../src/domain/keys.ts';
+import { createKeys, streamKeys } from '../../src/domain/keys.ts';
 import { consumerFlags } from '../../src/stack/app-processes.ts';
 import { inProject } from '../../src/stack/project.ts';
 import type { BareMessage, BareTask } from './bare-consumer.ts';
@@ -67,17 +67,24 @@ export interface ConsumerRun {
   stop: () => Promise<void>;
 }
 
+/** Which consumer of change topics is measured, and with which arguments of Node beside its own. */
+export interface Measured {
+  program?: 'cdc-consumer' | 'stream-consumer';
+  nodeArgs?: string[];
+}
+
 /** Empties the Redis and starts the real consumer process on it. */
-export async function startConsumer(lab: Lab, target: LabRedis, topicPrefix: string, nodeArgs: string[] = []): Promise<ConsumerRun> {
+export async function startConsumer(lab: Lab, target: LabRedis, topicPrefix: string, { program = 'cdc-consumer', nodeArgs = [] }: Measured = {}): Promise<ConsumerRun> {
   const redis = new Redis({ host: '127.0.0.1', port: target.port, password: lab.settings.REDIS_PASSWORD.reveal() });
   await redis.flushall();
   mkdirSync(join(lab.dir, 'logs'), { recursive: true });
   const log = openSync(join(lab.dir, 'logs', 'consumer.log'), 'a');
-  const child = spawn(process.execPath, ['--enable-source-maps', ...consumerFlags, ...nodeArgs, inProject('dist/main/cdc-consumer.js')], {
+  const child = spawn(process.execPath, ['--enable-source-maps', ...consumerFlags, ...nodeArgs, inProject('dist/main', `${program}.js`)], {
     env: { ...process.env, ...lab.environment(target, topicPrefix) },
     stdio: ['ignore', log, log, 'ipc'],
   });
-  const { statsTotal } = createKeys(lab.settings.REDIS_KEY_PREFIX);
+  const keys = createKeys(lab.settings.REDIS_KEY_PREFIX);
+  const { statsTotal } = program === 'stream-consumer' ? streamKeys(keys) : keys;
   return {
     child,
     pid: child.pid!,
@@ -96,8 +103,8 @@ export async function startConsumer(lab: Lab, target: LabRedis, topicPrefix: str
 }
 
 /** The real consumer over the topic, into an empty Redis. */
-export async function runApply(lab: Lab, target: LabRedis, { topicPrefix, warmUp, events }: Workload, nodeArgs: string[] = []): Promise<RunSample> {
-  const consumer = await startConsumer(lab, target, topicPrefix, nodeArgs);
+export async function runApply(lab: Lab, target: LabRedis, { topicPrefix, warmUp, events }: Workload, measured: Measured = {}): Promise<RunSample> {
+  const consumer = await startConsumer(lab, target, topicPrefix, measured);
   try {
     const meter = createMeter([consumer.pid, target.pid]);
     await consumer.applied(warmUp);

@@ -1,7 +1,9 @@
 /** Fills a change topic the way Debezium does: keyed, uncompressed, in transactions of a few hundred records a partition. */
 import { CompressionTypes, Partitioners } from 'kafkajs';
 import { createClient, type KafkaOptions } from '../../src/adapters/kafka-client.ts';
-import type { OrderRecord } from './order-events.ts';
+import type { Lab } from './lab.ts';
+import { orderEvents, type OrderRecord } from './order-events.ts';
+import type { Workload } from './runs.ts';
 
 /** About what one `producer.override.batch.size` of the connector holds, over four partitions. */
 const recordsPerTransaction = 1200;
@@ -47,4 +49,12 @@ function take(source: Iterator<OrderRecord>, filled: Filled, events: number): Or
     if (last.value !== null) filled.events += 1;
   }
   return messages;
+}
+
+/** `firstMs`: when the first event happened; a day that is past unless windows are kept. */
+export async function fillOrders(lab: Lab, size: { warmUp: number; events: number }, say: (text: string) => void, firstMs?: number): Promise<Workload> {
+  const topic = `${lab.settings.TOPIC_PREFIX}.public.orders`;
+  const filled = await fillTopic(lab.kafka, topic, orderEvents(firstMs), size.events);
+  say(`filled ${topic}: ${filled.events} events in ${filled.records} records, ${Math.round(filled.bytes / filled.events)} B an event`);
+  return { ...size, topic, topicPrefix: lab.settings.TOPIC_PREFIX };
 }

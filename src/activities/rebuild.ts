@@ -7,9 +7,14 @@ import { Context } from '@temporalio/activity';
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
-import type { Keys } from '../domain/keys.ts';
+import { streamKeys, type Keys } from '../domain/keys.ts';
 import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import { positionOf } from '../domain/start-position.ts';
+import { streamTables } from '../domain/stream/tables.ts';
+import { tendWindows } from '../domain/stream/upkeep.ts';
+import type { WritePlan } from '../domain/fold.ts';
+import type { StoredRow } from '../domain/stored-row.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
 import type { TableState } from '../domain/table-state.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import type { Table } from '../domain/tables/table.ts';
@@ -17,7 +22,7 @@ import { notificationTopic, tableTopic } from '../domain/topics.ts';
 import { parseColumns, readColumns } from '../replica/columns.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
-import { sweepTable } from '../replica/sweep.ts';
+import { sweepTable, type SweepCounts } from '../replica/sweep.ts';
 import { raiseGeneration, readTableState } from '../replica/table-state.ts';
 import type { NotedEnd, RebuildActivities, Round, RoundTable } from '../workflows/contract.ts';
 import { whyCut } from './rebuild-status.ts';
@@ -29,6 +34,8 @@ export interface RebuildDeps {
   /** The source, reading only. */
   db: Queryable;
   topicPrefix: string;
+  /** Of the stream. */
+  latenessMs: number;
 }
 
 type ReplicaSide = Pick<RebuildActivities, 'rewindTables' | 'beginRound' | 'noteEnds' | 'waitApplied' | 'isUndisturbed' | 'sweepOlder'>;
@@ -36,16 +43,19 @@ type ReplicaSide = Pick<RebuildActivities, 'rewindTables' | 'beginRound' | 'note
 const sliceMs = 4000;
 const pollMs = 100;
 
-export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }: RebuildDeps): ReplicaSide {
+export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, latenessMs }: RebuildDeps): ReplicaSide {
   const status = createReplicaStatus(redis, keys);
+  const stream = streamKeys(keys);
+  /** Once a stream consumer has claimed this prefix, it reads what is read again as well, and is waited for. */
+  const hasStream = async (): Promise<boolean> => (await redis.hash(stream.pipeline))['spec'] !== undefined;
   const topicOf = (table: string): string => tableTopic(topicPrefix, table);
 
   const noteEnds = async (tables: string[]): Promise<NotedEnd[]> =>
     (await Promise.all(tables.map(async (table) => (await admin.offsets(topicOf(table))).map(({ partition, high }) => ({ topic: topicOf(table), partition, high: String(high) }))))).flat();
 
-  const countLeft = async (ends: NotedEnd[]): Promise<number> => {
-    const fences = await redis.strings(ends.map(({ topic, partition }) => keys.offset(topic, partition)));
-    const owners = await redis.hashes(ends.map(({ topic, partition }) => keys.owner(topic, partition)));
+  const countLeft = async (side: Keys, ends: NotedEnd[]): Promise<number> => {
+    const fences = await redis.strings(ends.map(({ topic, partition }) => side.offset(topic, partition)));
+    const owners = await redis.hashes(ends.map(({ topic, partition }) => side.owner(topic, partition)));
     return ends.reduce((left, { high }, i) => {
       const position = positionOf(BigInt(fences[i] ?? 0), owners[i]?.['seen'] ?? null);
       return left + Math.max(0, Number(BigInt(high) - position));
@@ -71,11 +81,15 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }:
       const refs = (table: string) => ends.filter(({ topic }) => topic === topicOf(table)).map(({ topic, partition }) => ({ topic, partition }));
       return { ends, round: await begin(tables, (table) => rewindTable(redis, keys, refs(table), table)) };
     },
-    beginRound: (tables) => begin(tables, (table) => raiseGeneration(redis, keys, table)),
+    beginRound: async (tables) => {
+      const round = await begin(tables, (table) => raiseGeneration(redis, keys, table));
+      if (await hasStream()) for (const one of round.tables) one.stream = (await raiseGeneration(redis, stream, one.table)).generation;
+      return round;
+    },
     noteEnds,
     waitApplied: async (ends) => {
       for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
-        const left = await countLeft(ends);
+        const left = (await countLeft(keys, ends)) + ((await hasStream()) ? await countLeft(stream, ends) : 0);
         if (left === 0 || Date.now() > deadlineMs) return left;
       }
     },
@@ -84,17 +98,21 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix }:
       const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
       return tables.every((then, i) => states[i]!.generation === then.generation && states[i]!.mark === then.mark && !isAltered(then, columns[then.table]));
     },
-    sweepOlder: async ({ tables }) => {
-      const { cancellationSignal: signal } = Context.current();
-      let swept = 0;
-      for (const { table: name, generation } of tables) {
-        const table = definitionOf(name);
-        const counts = await sweepTable({ redis, keys, table, signal, isStale: ({ version }) => version.generation < generation, onProgress: (done) => Context.current().heartbeat({ table: name, ...done }) });
-        swept += counts.swept;
-      }
-      return swept;
-    },
+    sweepOlder: (round) => sweepOlder({ redis, keys, stream, latenessMs }, round),
   };
+}
+
+/** The stream's memory is swept after the replica, and not counted. */
+async function sweepOlder({ redis, keys, stream, latenessMs }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys }, { tables }: Round): Promise<number> {
+  const { cancellationSignal: signal } = Context.current();
+  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
+  const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
+  let swept = 0;
+  for (const { table, generation, stream: streamGeneration } of tables) {
+    swept += (await sweepTable({ ...olderThan(table, generation), keys, table: definitionOf(table) })).swept;
+    if (streamGeneration !== undefined) await sweepTable({ ...olderThan(table, streamGeneration), keys: stream, table: streamTables.find(({ name }) => name === table)!, tend });
+  }
+  return swept;
 }
 
 const definitionOf = (name: string): Table => replicated.find((table) => table.name === name)!;

@@ -97,5 +97,27 @@ for _ = 1, number() do -- trimmed once a batch: with its own trimming an entry t
   end
   call('XTRIM', stream, 'MAXLEN', cap)
 end
-for _ = 1, number() do call('HSET', key(), arg(), arg()) end
+for _ = 1, number() do -- sets that live for a time: how long from now on, and what scores below goes
+  local zset, ttl, below = key(), arg(), arg()
+  call('PEXPIRE', zset, ttl)
+  call('ZREMRANGEBYSCORE', zset, '-inf', '(' .. below)
+end
+for _ = 1, number() do -- the member that scores highest, told in a hash
+  local zset, hash, member, score = key(), key(), arg(), arg()
+  local last = call('ZRANGE', zset, 0, 0, 'REV', 'WITHSCORES')
+  if last[1] then call('HSET', hash, member, last[1], score, last[2]) else call('HDEL', hash, member, score) end
+end
+for _ = 1, number() do -- hashes that live for a time, and their fields that are too old
+  local hash, ttl, gone = key(), arg(), number()
+  call('PEXPIRE', hash, ttl)
+  if gone > 0 then call('HDEL', hash, unpack(ARGV, a + 1, a + gone)) end
+  a = a + gone
+end
+for _ = 1, number() do -- fields told only where a set holds more members than so many
+  local zset, hash, most, field, value = key(), key(), number(), arg(), arg()
+  if call('ZCARD', zset) > most then call('HSET', hash, field, value) end
+end
+for _ = 1, 2 do -- fields: those that are told, those of the fence
+  for _ = 1, number() do call('HSET', key(), arg(), arg()) end
+end
 return { 'ok' }

@@ -96,13 +96,6 @@ export function connectRedis(options: RedisOptions) {
   };
 }
 
-export interface Upkeep {
-  key: string;
-  ttlMs: number;
-  below?: number;
-  fields?: string[];
-}
-
 type Guard = <T>(run: () => Promise<T>) => Promise<T>;
 
 /** Reads of many keys at once. */
@@ -111,9 +104,9 @@ function bulkReads(redis: Redis, guard: Guard) {
     /** Many hashes in one atomic read (MULTI). */
     hashes: (keys: string[]): Promise<Record<string, string>[]> =>
       guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.hgetall(key)))),
-    /** Many sorted sets, members with scores in score order, in one atomic read. */
-    sortedSets: (keys: string[]): Promise<string[][]> =>
-      guard(() => transaction(redis, (multi) => keys.forEach((key) => multi.zrange(key, '0', '-1', 'WITHSCORES')))),
+    /** Many sorted sets, members with scores in score order, in one atomic read; only what scores at least `from`, set by set. */
+    sortedSets: (keys: string[], from: number[] = []): Promise<string[][]> =>
+      guard(() => transaction(redis, (multi) => keys.forEach((key, at) => multi.zrange(key, from[at] ?? '-inf', '+inf', 'BYSCORE', 'WITHSCORES')))),
     /** Some fields of a hash. */
     fields: (key: string, fields: string[]): Promise<(string | null)[]> => guard(async () => (fields.length === 0 ? [] : redis.hmget(key, ...fields))),
     /** How many fields a hash has. */
@@ -146,19 +139,6 @@ function perishables(redis: Redis, guard: Guard) {
       guard(() => transaction(redis, (multi) => multi.hset(key, fields).pexpire(key, ttlMs))),
     /** Removes fields of a hash that still have these values (settle.lua). */
     settle: (key: string, entries: [field: string, value: string][]): Promise<unknown> => guard(() => (redis as unknown as Scripts).settleFields(1, key, ...entries.flat())),
-    /** Gives keys their time to live, milliseconds, and takes out what is too old: members that score below, fields by name. One round trip. */
-    renew: (upkeep: Upkeep[]) =>
-      guard(async () =>
-        upkeep.length === 0
-          ? []
-          : transaction(redis, (multi) => {
-              for (const { key, ttlMs, below, fields } of upkeep) {
-                multi.pexpire(key, ttlMs);
-                if (below !== undefined) multi.zremrangebyscore(key, '-inf', `(${below}`);
-                if (fields !== undefined) multi.hdel(key, ...fields);
-              }
-            }),
-      ),
     /** Sets only when absent, for this long; returns what is stored afterwards. */
     claimFor: (key: string, value: string, ttlMs: number): Promise<string> =>
       guard(async () => ((await redis.set(key, value, 'PX', ttlMs, 'NX')) === 'OK' ? value : ((await redis.get(key)) ?? value))),

@@ -2,6 +2,7 @@
 import type { SourceRecord } from '../domain/change-event.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import type { TouchInput } from '../domain/stream/touches.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
 import type { Fence } from '../replica/commit.ts';
 
 /** A partition this process owns: the fence it works under. The processor moves `offset` with each commit. */
@@ -31,12 +32,11 @@ export interface Processor {
 
 /** What a processor is told that keeps counters for a time only, beside tables of its own. */
 export interface Windows {
-  /** Takes out of a plan what belongs to windows that are over. */
-  trim: (plan: WritePlan) => void;
-  /** Fields of hashes to set in the same commit: what the batch gives others to look at. */
-  tell: (batch: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>) => [hash: string, field: string, value: string][];
-  /** Looks after the windows that an applied plan has changed. Safe to leave out when the process dies: the next change does it. */
-  touched: (plan: WritePlan) => Promise<void>;
+  /**
+   * Takes out of a plan what belongs to windows that are over, and counts in it the events whose time is out of order; how the other windows
+   * are looked after in the same commit, and what it gives others to look at. `batch`: what the plan was made of, unless rows are swept.
+   */
+  tend: (plan: WritePlan, batch?: Pick<TouchInput, 'table' | 'events' | 'stored' | 'partition'>) => Upkeep;
   /** The source's clock, as the last heartbeat tells it, milliseconds since 1970. */
   tick: (sourceMs: number) => Promise<void>;
 }

@@ -1,8 +1,9 @@
 /** A finding on its way to becoming an alert: what it is about and where it was seen; its episode is decided when it is published. */
-import type { Finding, RuleType, Severity } from './rules/rule.ts';
+import type { AlertType, Severity } from './alert.ts';
+import type { Finding } from './rules/rule.ts';
 
 export interface AlertDraft {
-  type: RuleType;
+  type: AlertType;
   severity: Severity;
   finding: Finding;
   /** The condition is over. */

@@ -144,7 +144,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ),
       ...translateFailures(createAlertActivities({ redis, keys, ...alertDeps(settings) })),
       ...translateFailures(createAlertSweepActivities({ redis, keys, temporal })),
-      ...translateFailures(createRebuildActivities(shared)),
+      ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
       ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, makeMissingTopics: () => topicMaker.makeMissing(topicSpecs(settings)), silentMs })),

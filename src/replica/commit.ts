@@ -7,6 +7,7 @@ import type { WritePlan } from '../domain/fold.ts';
 import type { MarkChange } from '../domain/parked.ts';
 import type { Keys } from '../domain/keys.ts';
 import type { PartitionRef } from '../domain/topics.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
 
 /** What must still be so in Redis; absent is the empty text. */
 export interface Expectations {
@@ -42,6 +43,7 @@ export interface Commit {
   /** Keys to remove, beside the rows. */
   removed?: string[];
   fields?: [hash: string, field: string, value: string][];
+  upkeep?: Upkeep;
 }
 
 export type CommitReply =
@@ -84,12 +86,15 @@ export function moveFence(keys: Keys, { topic, partition }: PartitionRef, { last
 }
 
 /** Keys and arguments of commit.lua. */
-export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [] }: Commit): Script {
+export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed = [], fields = [], upkeep = noUpkeep }: Commit): Script {
   const script: Script = { keys: [], args: [] };
   const marks = plan ? [...plan.writes.marks].map(([id, mark]) => ({ id, key: keys.parkedMark(plan.table, id), ...mark })) : [];
   encodeFields(script, expect.fields);
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
-  encodePairs(script, plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream']] : []);
+  encodePairs(script, [
+    ...(plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream'] as [string, string]] : []),
+    ...upkeep.last.filter(({ hash }) => !plan?.writes.counters.has(hash)).map(({ hash }): [string, string] => [keys.of(hash), 'hash']),
+  ]);
   if (plan) {
     encodeMembers(script, keys, plan.writes);
     encodeCounters(script, keys, plan.writes);
@@ -107,8 +112,36 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
     encodeMaxima(script, keys, plan.writes);
     encodeChanges(script, keys, plan);
   } else script.args.push(0, 0, 0);
+  encodeUpkeep(script, keys, upkeep);
   encodeFields(script, fields);
   return script;
+}
+
+const noUpkeep: Upkeep = { sets: [], last: [], hashes: [], told: [], toldAbove: [] };
+
+function encodeUpkeep(script: Script, keys: Keys, { sets, last, hashes, told, toldAbove }: Upkeep): void {
+  const { keys: names, args } = script;
+  args.push(sets.length);
+  for (const { name, ttlMs, below } of sets) {
+    names.push(keys.of(name));
+    args.push(ttlMs, below);
+  }
+  args.push(last.length);
+  for (const { set, hash, fields } of last) {
+    names.push(keys.of(set), keys.of(hash));
+    args.push(...fields);
+  }
+  args.push(hashes.length);
+  for (const { name, ttlMs, removed } of hashes) {
+    names.push(keys.of(name));
+    args.push(ttlMs, removed.length, ...removed);
+  }
+  args.push(toldAbove.length);
+  for (const { set, most, hash, field, value } of toldAbove) {
+    names.push(keys.of(set), keys.of(hash));
+    args.push(most, field, value);
+  }
+  encodeFields(script, told.map(([hash, field, value]) => [keys.of(hash), field, value]));
 }
 
 function removeMarks(gone: Slices, keys: Keys, table: string, unparked: WritePlan['unparked'], marks: ({ id: string; key: string } & MarkChange)[]): void {

@@ -9,6 +9,7 @@ import type { Keys } from '../domain/keys.ts';
 import { parseStoredRow, type StoredRow } from '../domain/stored-row.ts';
 import { formatTableState, parseTableState } from '../domain/table-state.ts';
 import type { Table } from '../domain/tables/table.ts';
+import type { Upkeep } from '../domain/upkeep.ts';
 import { decodeReply, encodeCommit } from './commit.ts';
 
 export interface Sweep {
@@ -16,8 +17,8 @@ export interface Sweep {
   keys: Keys;
   table: Pick<Table, 'name' | 'entity'>;
   isStale: (row: StoredRow) => boolean;
-  /** Takes out of a plan what must not be taken back any more. */
-  trim?: (plan: WritePlan) => void;
+  /** Takes out of a plan what must not be taken back any more, and says how the rest is looked after. */
+  tend?: (plan: WritePlan) => Upkeep;
   /** Hears the totals after every page of keys. */
   onProgress?: (counts: SweepCounts) => void;
   signal?: AbortSignal;
@@ -49,7 +50,7 @@ export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
   return counts;
 }
 
-async function sweepChunk({ redis, keys, table, isStale, trim }: Sweep, ids: string[]): Promise<number> {
+async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: string[]): Promise<number> {
   const state = keys.tableState(table.name);
   for (;;) {
     const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
@@ -62,11 +63,12 @@ async function sweepChunk({ redis, keys, table, isStale, trim }: Sweep, ids: str
     const read = parseTableState(stateText);
     const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
     const writes = removeRows(rows);
-    trim?.(writes);
+    const upkeep = tend?.(writes);
     const script = encodeCommit(keys, {
       expect: { fields: [], strings: [[state, stateText ?? ''], ...stale.map(({ id, text }): [string, string] => [keys.row(table.entity, id), text])] },
       plan: { writes, table: table.name, changesMax: 0 },
       strings: [[state, formatTableState({ ...read, sweeps: read.sweeps + 1 })]],
+      ...(upkeep && { upkeep }),
     });
     const reply = decodeReply(await redis.commit(script.keys, script.args));
     if (reply.result === 'applied') return stale.length;

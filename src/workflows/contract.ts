@@ -66,6 +66,8 @@ export interface RoundTable {
   columns: string;
   /** Why its topic was called cut; empty when it was not. */
   cut: string;
+  /** Generation of the stream's memory of its rows; absent when the stream does not read it again. */
+  stream?: number;
 }
 
 export interface Round {

@@ -56,7 +56,7 @@ test('an alert for each order above the threshold; read again by a snapshot, non
   const readBefore = await read();
   await stack.db.query(`INSERT INTO cdc.signal (id, type, data) VALUES ('stream-${Date.now()}', 'execute-snapshot', '{"data-collections": ["public.orders"], "type": "incremental"}')`);
   await until('the orders are read again', async () => (await read()) >= readBefore + rows.length, 60_000);
-  await delay(2000); // eight looks of the watcher
+  await delay(2000); // many looks of the watcher
   assert.deepEqual(await messages(), before);
 });
 

@@ -1,10 +1,12 @@
 /**
- * Goal: whatever is delivered, twice, late or by a zombie, each minute holds the sums over the final rows of that minute.
+ * Goal: whatever is delivered, twice, late or by a zombie, each minute holds the sums over the final rows of that minute, each customer
+ * the last order; what came out of order is counted once, and nothing is left without an end.
  * Method: the engine with the stream's contributions over a real Redis; random histories against plain loops over the final rows.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
 import { createKeys, streamKeys } from '../../src/domain/keys.ts';
@@ -19,10 +21,12 @@ import { deliveries, tableNames, truncatedHistory, type History } from '../shop-
 const keys = streamKeys(createKeys('{test}:'));
 const nowMs = Date.parse('2026-11-22T12:00:00Z');
 let redis: TestRedis;
+let raw: Redis;
 let processor: CdcProcessor;
 
 before(async () => {
   redis = await startRedis('{test}:');
+  raw = new Redis({ port: redis.port, password: redis.password.reveal() });
   processor = new CdcProcessor({
     redis: redis.store,
     keys,
@@ -32,10 +36,13 @@ before(async () => {
     changesMax: 0,
     deadLetters: async () => undefined,
     failpoint: () => undefined,
-    windows: createStreamWindows({ redis: { ...redis.store, renew: async () => [] }, keys, latenessMs: 0, limits, now: () => nowMs }), // the windows are in the past of the server's clock
+    windows: createStreamWindows({ redis: redis.store, keys, latenessMs: 0, limits, now: () => nowMs }),
   });
 });
-after(() => redis.stop());
+after(async () => {
+  raw.disconnect();
+  await redis.stop();
+});
 
 async function wipe(): Promise<void> {
   for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
@@ -49,6 +56,8 @@ test('any delivery leaves in each minute the sums over the final rows of that mi
       await wipe();
       await deliverAll(processor, 'shop', shop, plan);
       assert.deepEqual(await windows(), expectedWindows(shop));
+      assert.deepEqual(await outOfOrder(), expectedOutOfOrder(shop));
+      assert.deepEqual(await endless(), []);
     }),
     { numRuns: 60 },
   );
@@ -65,6 +74,34 @@ async function windows(): Promise<Record<string, bigint>> {
     }
   }
   return found;
+}
+
+const counted = ['late', 'ahead'] as const;
+const outOfOrder = (): Promise<Record<string, string>[]> => redis.admin.hashes(counted.map((kind) => keys.of(`stream:stats:${kind}`)));
+
+/** Every commit is of one moment in 2025: what happened in 1969 comes late, what happens in 2026 is ahead. */
+function expectedOutOfOrder({ log }: History): Record<string, string>[] {
+  return counted.map((kind) => {
+    const counts: Record<string, number> = {};
+    for (const [name, records] of log) {
+      for (const { value } of records) {
+        const { op, after } = (value === null ? {} : JSON.parse(value.toString())) as { op?: string; after?: Record<string, string | null> };
+        if (op !== 'c' || !after || name.startsWith('products')) continue;
+        const isLate = (after['order_date'] ?? after['created_at'])! < '2025';
+        if (isLate !== (kind === 'late')) continue;
+        const table = name.slice(0, -2);
+        counts[table] = (counts[table] ?? 0) + 1;
+      }
+    }
+    return Object.fromEntries(Object.entries(counts).map(([table, count]) => [table, String(count)]));
+  });
+}
+
+/** Windows and sets for rules that have no time to live. */
+async function endless(): Promise<string[]> {
+  const found = [...(await raw.keys(keys.of('realtime:*'))), ...(await raw.keys(keys.of('stream:recent:*')))];
+  const left = await Promise.all(found.map((key) => raw.pttl(key)));
+  return found.filter((_, at) => left[at]! < 0);
 }
 
 const hourMs = 3_600_000;
@@ -93,6 +130,12 @@ function expectedWindows({ rows }: History): Record<string, bigint> {
     if (row['customer_id'] === null || Date.parse(`${String(at).slice(0, 10)}T00:00:00Z`) + 48 * hourMs <= nowMs) continue;
     count(`realtime:customer:${String(row['customer_id'])}:activity`, `${minute.slice(0, 8)}:orders`, 1n);
     if (!isCancelled) count(`realtime:customer:${String(row['customer_id'])}:activity`, `${minute.slice(0, 8)}:cents`, cents);
+  }
+  const placed = [...rows.get('orders')!.values()].map((row) => ({ id: String(row['id']), customer: row['customer_id'], ms: Date.parse(String(row['order_date'] ?? row['created_at'])) }));
+  for (const { id, customer, ms } of placed.toSorted((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1))) {
+    if (customer === null || ms < Date.parse('2026-11-21T00:00:00Z')) continue;
+    sums[`realtime:customer:${String(customer)}:activity last_order_id`] = BigInt(id);
+    sums[`realtime:customer:${String(customer)}:activity last_order_ms`] = BigInt(ms);
   }
   for (const row of rows.get('order_items')!.values()) {
     const minute = minuteOf(row['created_at']);

@@ -47,6 +47,11 @@ function readAsScript(script: Script) {
     parked: times(() => [key(), arg(), arg()]),
     maxima: times(() => [key(), arg(), arg()]),
     changes: times(() => ({ stream: key(), cap: arg(), entries: times(() => [arg(), arg(), arg(), arg(), arg()]) })),
+    keptSets: times(() => [key(), arg(), arg()]),
+    last: times(() => [key(), key(), arg(), arg()]),
+    keptHashes: times(() => [key(), arg(), times(() => arg())]),
+    toldAbove: times(() => [key(), key(), arg(), arg(), arg()]),
+    told: times(() => [key(), arg(), arg()]),
     fields: times(() => [key(), arg(), arg()]),
   };
   assert.deepEqual(left, { keys: [], args: [] });

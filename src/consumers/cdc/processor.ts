@@ -141,15 +141,13 @@ export class CdcProcessor implements Processor {
       const { events, marks } = settleParked({ table, events: filled, ...reading });
       await this.#tellLetters(work, decoded, events, state.generation);
       const writes = foldBatch({ table, state, events, marks, stored, changesMax });
-      windows?.trim(writes);
       const { fields, strings } = expectFence(keys, claim);
       const expect = { fields, strings: [...strings, [stateKey, stateText] as [string, string]] };
       const moved = moveFence(keys, claim, advanceTo(decoded));
-      const told = windows?.tell({ table, events, stored, partition: partitionName(claim) }) ?? [];
-      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, fields: [...moved.fields, ...told] });
+      const upkeep = windows?.tend(writes, { table, events, stored, partition: partitionName(claim) });
+      const script = encodeCommit(keys, { expect, plan: { writes, table: table.name, changesMax }, ...moved, ...(upkeep && { upkeep }) });
       failpoint('commit');
       const reply = decodeReply(await redis.commit(script.keys, script.args));
-      if (reply.result === 'applied') await windows?.touched(writes);
       if (reply.result === 'overflow') return this.#isolate(work, decoded, reply.counter);
       const isPassing = reply.result === 'stale' && (reply.key === stateKey || [...marks.keys()].some((id) => reply.key === keys.parkedMark(table.name, id)));
       if (!isPassing) return this.#settle(claim, reply, decoded);
@@ -181,7 +179,7 @@ export class CdcProcessor implements Processor {
     await status.set(table.name, 'sweeping', scope, 'TRUNCATE: its rows are being removed');
     this.standing.add(scope);
     try {
-      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('sweep'), ...(windows && { trim: windows.trim }) });
+      await sweepTable({ redis, keys, table, isStale: (row) => isBeforeMark(row.lsn, state), onProgress: () => failpoint('sweep'), ...(windows && { tend: windows.tend }) });
     } finally {
       this.standing.delete(scope);
     }

@@ -35,7 +35,10 @@ export interface WatcherDeps {
 }
 
 export const watched = { outbox: 'stream:outbox', touched: 'stream:touched', episodes: 'stream:episodes' } as const;
-const everyMs = 250;
+/** A look is three round trips while there is nothing to see. */
+const everyMs = 100;
+/** Sorted sets of one atomic read. */
+const setsPerRead = 500;
 /** For events that come late. */
 const keptBeyondMs = 3_600_000;
 
@@ -71,14 +74,20 @@ async function publishFindings(deps: WatcherDeps): Promise<void> {
 }
 
 async function publishSliding(deps: WatcherDeps): Promise<void> {
+  const entries = Object.entries(await deps.redis.hash(deps.keys.of(watched.touched)));
+  for (let at = 0; at < entries.length; at += setsPerRead) await judgeTouched(deps, entries.slice(at, at + setsPerRead));
+}
+
+async function judgeTouched(deps: WatcherDeps, entries: [set: string, touch: string][]): Promise<void> {
   const { redis, keys, limits } = deps;
-  const hash = keys.of(watched.touched);
-  const entries = Object.entries(await redis.hash(hash));
-  if (entries.length === 0) return;
-  const sets = await redis.sortedSets(entries.map(([set]) => keys.of(set)));
-  const drafts = entries.flatMap(([set, origin], at) => judgeSlidingWindow(set, sets[at] ?? [], origin, limits));
+  const touched = entries.map(([set, text]) => {
+    const [origin = '', from = ''] = text.split(' ');
+    return { set, origin, from: Number(from) };
+  });
+  const sets = await redis.sortedSets(touched.map(({ set }) => keys.of(set)), touched.map(({ from }) => from));
+  const drafts = touched.flatMap(({ set, origin }, at) => judgeSlidingWindow(set, sets[at] ?? [], origin, limits));
   await publish(deps, drafts.toSorted((a, b) => a.finding.atMs - b.finding.atMs));
-  await redis.settle(hash, entries);
+  await redis.settle(keys.of(watched.touched), entries);
 }
 
 /** What an alert has told already is not told again: only crossings behind the last one of its episode are sent. */

@@ -1,63 +1,52 @@
-/**
- * Looks after the stream's windows in Redis: changes to those that are over are dropped and counted, the others are given their
- * time to live. Invariant: a window's key outlives the last change that is applied to it, so nothing is ever taken back from nothing.
- */
+/** What the engine is told of the stream's windows: how they are looked after, what rules must look at, and the source's clock. */
 import type { RedisStore } from '../../adapters/redis.ts';
 import type { WritePlan } from '../../domain/fold.ts';
 import type { Keys } from '../../domain/keys.ts';
 import type { RuleLimits } from '../../domain/rules/rule.ts';
-import { activityKeptMs, dropExpired, dropOld, velocityKeptMs, windowKeptMs } from '../../domain/stream/expiry.ts';
-import { minuteMs, minuteOf, startOfMinute } from '../../domain/stream/minute.ts';
-import { touchesOf } from '../../domain/stream/touches.ts';
+import { outOfOrder } from '../../domain/stream/lateness.ts';
+import { minuteMs } from '../../domain/stream/minute.ts';
+import { recentOrders } from '../../domain/stream/tables.ts';
+import { touchesOf, type TouchInput } from '../../domain/stream/touches.ts';
+import { slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
 import type { Windows } from '../processor.ts';
 import { clockKey } from './closed-minutes.ts';
 import { watched } from './watcher.ts';
 
 export interface StreamWindowsDeps {
-  redis: Pick<RedisStore, 'renew' | 'set'>;
+  redis: Pick<RedisStore, 'set'>;
   keys: Keys;
-  /** Changes come so late after their minute, milliseconds. */
+  /** A minute is closed so long after its end, milliseconds. */
   latenessMs: number;
   limits: RuleLimits;
   now?: () => number;
 }
 
-/** Commits take less than this. */
-const graceMs = 60 * minuteMs;
-/** Minutes of a velocity that are removed when it is touched; one that was left alone for longer is gone as a whole. */
-const velocityTail = 61;
-const expiredStats = 'stream:stats:expired';
+/** Hashes of events by table. */
+const stats = { late: 'stream:stats:late', ahead: 'stream:stats:ahead' } as const;
+/** More are forgotten as soon as they may be. */
+const tidiedMost = 10_000;
 
 export function createStreamWindows({ redis, keys, latenessMs, limits, now = Date.now }: StreamWindowsDeps): Windows {
-  const slidingKeptMs = latenessMs + 2 * minuteMs;
-  /** Hash → until when its time to live needs no word. */
-  const settled = new Map<string, number>();
+  /** Hash → until when it need not be looked through for old fields. */
+  const tidied = new Map<string, number>();
 
   return {
-    trim: (plan) => {
-      if (plan.lastCommitMs !== null) dropOld(plan, plan.lastCommitMs - slidingKeptMs);
-      const dropped = dropExpired(plan, now());
-      if (dropped.size > 0) plan.counters.set(expiredStats, dropped);
-    },
-    touched: async (plan) => {
+    tend: (plan, batch) => {
       const nowMs = now();
-      const recent = [...plan.members.keys()].filter((set) => set.startsWith('stream:recent:'));
-      const hashes = touchedWindows(plan).filter((hash) => (settled.get(hash) ?? 0) <= nowMs);
-      const below = plan.lastCommitMs === null ? {} : { below: plan.lastCommitMs - slidingKeptMs };
-      const fields = minutesBefore(nowMs - velocityKeptMs, velocityTail);
-      await redis.renew([
-        ...recent.map((set) => ({ key: keys.of(set), ttlMs: 2 * slidingKeptMs, ...below })),
-        ...hashes.map((hash) => ({ key: keys.of(hash), ttlMs: ttlMs(hash, nowMs), ...(hash.endsWith(':velocity') && { fields }) })),
-      ]);
-      for (const hash of hashes) settled.set(hash, nowMs + minuteMs);
-      if (hashes.length > 0) for (const [hash, untilMs] of settled) if (untilMs <= nowMs) settled.delete(hash);
-    },
-    tell: ({ table, events, stored, partition }) => {
-      const { sliding, findings } = touchesOf({ table, events, stored, partition, limits });
-      return [
-        ...[...sliding].map(([set, origin]): [string, string, string] => [keys.of(watched.touched), set, origin]),
-        ...findings.map((draft): [string, string, string] => [keys.of(watched.outbox), `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]),
-      ];
+      if (tidied.size > tidiedMost) for (const [hash, untilMs] of tidied) if (untilMs <= nowMs) tidied.delete(hash);
+      const isUntidy = (hash: string): boolean => {
+        if ((tidied.get(hash) ?? 0) > nowMs) return false;
+        tidied.set(hash, nowMs + minuteMs);
+        return true;
+      };
+      const upkeep = tendWindows(plan, { nowMs, latenessMs, isUntidy });
+      if (!batch) return upkeep;
+      countOutOfOrder(batch, plan, latenessMs);
+      const { sliding, findings } = touchesOf({ ...batch, limits });
+      const from = (plan.lastCommitMs ?? 0) - slidingKeptMs(latenessMs);
+      for (const [set, origin] of sliding) upkeep.toldAbove.push({ set, most: set.startsWith(recentOrders('')) ? limits.bulkOrdersMax : 0, hash: watched.touched, field: set, value: `${origin} ${from}` });
+      for (const draft of findings) upkeep.told.push([watched.outbox, `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]);
+      return upkeep;
     },
     tick: async (sourceMs) => {
       await redis.set(keys.of(clockKey), String(sourceMs));
@@ -65,13 +54,11 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
   };
 }
 
-const touchedWindows = ({ counters }: WritePlan): string[] => [...counters.keys()].filter((hash) => hash.startsWith('realtime:'));
-
-function ttlMs(hash: string, nowMs: number): number {
-  if (hash.endsWith(':velocity')) return velocityKeptMs + graceMs;
-  if (hash.endsWith(':activity')) return activityKeptMs + graceMs;
-  const startMs = startOfMinute(hash.slice(hash.lastIndexOf(':') + 1)) ?? nowMs;
-  return startMs + windowKeptMs + graceMs - nowMs;
+function countOutOfOrder({ table, events }: Pick<TouchInput, 'table' | 'events'>, plan: WritePlan, latenessMs: number): void {
+  const counts = { late: 0, ahead: 0 };
+  for (const event of events) {
+    const kind = outOfOrder(event, latenessMs);
+    if (kind !== null) counts[kind] += 1;
+  }
+  for (const kind of ['late', 'ahead'] as const) if (counts[kind] > 0) plan.counters.set(stats[kind], new Map([[table.name, counts[kind]]]));
 }
-
-const minutesBefore = (ms: number, count: number): string[] => Array.from({ length: count }, (_, at) => minuteOf(ms - at * minuteMs) ?? '');

@@ -1,8 +1,5 @@
 /** What every rule of the stream has in common. A rule is a pure function of a small input and the limits; who calls it keeps the state. */
-
-export type Severity = 'LOW' | 'MEDIUM' | 'HIGH';
-
-export type RuleType = 'high_value_order' | 'bulk_orders' | 'rapid_stock_depletion' | 'low_stock' | 'geographic_anomaly' | 'order_rate';
+import type { AlertType, Severity } from '../alert.ts';
 
 /** The thresholds in force. */
 export interface RuleLimits {
@@ -27,7 +24,8 @@ export interface Finding {
 }
 
 export interface Rule<Input, Outcome> {
-  type: RuleType;
+  /** Of the alerts it makes. */
+  type: AlertType;
   severity: Severity;
   /** What the alert is about. */
   entity: 'order' | 'customer' | 'product' | 'state' | 'measure';

@@ -4,11 +4,13 @@
  */
 import type { WritePlan } from '../fold.ts';
 import { minuteMs, startOfMinute } from './minute.ts';
+import { recentOrders, recentUnits } from './tables.ts';
 
 /** A window can be corrected for so long after its minute has begun. */
 export const windowKeptMs = 24 * 60 * minuteMs;
+export const dayMs = 24 * 60 * minuteMs;
 /** An activity by day: the day of the event and the one after it. */
-export const activityKeptMs = 48 * 60 * minuteMs;
+export const activityKeptMs = 2 * dayMs;
 export const velocityKeptMs = 60 * minuteMs;
 
 /** Takes out of `plan` what belongs to windows that are over at `nowMs` (event time); how many moves that were, by name. */
@@ -26,13 +28,17 @@ export function dropExpired(plan: WritePlan, nowMs: number): Map<string, number>
   return dropped;
 }
 
+/** The first moment of the day before: activities go back to it. */
+export const activityFrom = (nowMs: number): number => (Math.floor(nowMs / dayMs) - 1) * dayMs;
+
 /**
- * Takes out of `plan` what no rule over 60 s looks at any more: members from before `fromMs`. A row remembers a member that was never
- * put in, and taking it out later changes nothing.
+ * Takes out of `plan` what nobody looks at any more: orders and units from before `from`, milliseconds. A row remembers a member that was
+ * never put in, and taking it out later changes nothing.
  */
-export function dropOld(plan: WritePlan, fromMs: number): void {
+export function dropOld(plan: WritePlan, from: { orders: number; units: number }): void {
   for (const [zset, members] of plan.members) {
-    if (!zset.startsWith('stream:recent:')) continue;
+    const fromMs = zset.startsWith(recentOrders('')) ? from.orders : zset.startsWith(recentUnits('')) ? from.units : null;
+    if (fromMs === null) continue;
     for (const [member, move] of members) {
       if (move.after !== null && move.after < fromMs) move.after = null;
       if (move.after === null && move.before === null) members.delete(member);

@@ -13,7 +13,7 @@ import { minuteOf } from './minute.ts';
 
 const nothing: Contributions = { counters: [], members: [] };
 
-/** Sorted sets by event time, for rules over any 60 s: orders of a customer; items of a product as `<item>:<quantity>`. */
+/** Sorted sets by event time: orders of a customer, of today and yesterday; items of a product as `<item>:<quantity>`, of the last minutes. */
 export const recentOrders = (customer: string): string => `stream:recent:orders:${customer}`;
 export const recentUnits = (product: string): string => `stream:recent:units:${product}`;
 /** Products by stock. */
@@ -29,18 +29,19 @@ const inStream = (table: Table, contributions: Table['contributions']): Table =>
 
 export const streamTables: readonly Table[] = [
   inStream(customers, (row) => {
-    const minute = minuteIn(row, 'created_at');
-    if (minute === null) return nothing;
-    return { counters: [[names.window(minute), 'new_customers', 1], [names.newCustomers(minute), label(row, 'state'), 1]], members: [] };
+    const time = timeOf(row, 'created_at');
+    if (time === null) return nothing;
+    const { atMs, minute } = time;
+    return { counters: [[names.window(minute), 'new_customers', 1], [names.newCustomers(minute), label(row, 'state'), 1]], members: [], facts: { atMs } };
   }),
   inStream(products, (row) => {
     const stock = integer(row, 'stock_quantity');
     return { counters: [], members: stock === null ? [] : [[stockSet, String(row['id']), Number(stock)]] };
   }),
   inStream(orders, (row) => {
-    const atMs = epochMs(row, 'order_date') ?? epochMs(row, 'created_at');
-    const minute = atMs === null ? null : minuteOf(atMs);
-    if (atMs === null || minute === null) return nothing;
+    const time = timeOf(row, 'order_date', 'created_at');
+    if (time === null) return nothing;
+    const { atMs, minute } = time;
     const window = names.window(minute);
     const amount = cents(row, 'total_amount');
     const isCancelled = label(row, 'status') === 'cancelled';
@@ -55,18 +56,25 @@ export const streamTables: readonly Table[] = [
     return { counters, members: customer === null ? [] : [[recentOrders(String(customer)), String(row['id']), atMs]], facts: { atMs, cents: amount } };
   }),
   inStream(orderItems, (row) => {
-    const minute = minuteIn(row, 'created_at');
+    const time = timeOf(row, 'created_at');
+    if (time === null) return nothing;
+    const { atMs, minute } = time;
     const quantity = integer(row, 'quantity') ?? 0;
-    if (minute === null) return nothing;
     const counters: CounterContribution[] = [[names.window(minute), 'units', quantity]];
     const product = integer(row, 'product_id');
-    if (product === null) return { counters, members: [] };
+    if (product === null) return { counters, members: [], facts: { atMs } };
     counters.push([names.velocity(String(product)), minute, quantity]);
-    return { counters, members: [[recentUnits(String(product)), `${String(row['id'])}:${quantity}`, epochMs(row, 'created_at')!]] };
+    return { counters, members: [[recentUnits(String(product)), `${String(row['id'])}:${quantity}`, atMs]], facts: { atMs } };
   }),
 ];
 
-function minuteIn(row: Row, column: string): string | null {
-  const ms = epochMs(row, column);
-  return ms === null ? null : minuteOf(ms);
+/** Event time and its minute, by the first of the columns that holds a time. */
+function timeOf(row: Row, ...columns: string[]): { atMs: number; minute: string } | null {
+  for (const column of columns) {
+    const atMs = epochMs(row, column);
+    if (atMs === null) continue;
+    const minute = minuteOf(atMs);
+    return minute === null ? null : { atMs, minute };
+  }
+  return null;
 }

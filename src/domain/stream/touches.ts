@@ -13,7 +13,7 @@ import type { Contributions, Table } from '../tables/table.ts';
 import { recentOrders, recentUnits, stockSet } from './tables.ts';
 
 export interface Touches {
-  /** `<sorted set>` → origin of the last change to it. */
+  /** `<sorted set>` → origin of the last change that has put something into it. */
   sliding: Map<string, string>;
   findings: AlertDraft[];
 }
@@ -38,7 +38,11 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
     const before = latest.get(event.id) ?? stored.get(rowName(table.entity, event.id))?.contributions;
     latest.set(event.id, event.contributions);
     if (event.op === 'r') continue;
-    for (const [set] of event.contributions.members) if (set.startsWith(recentOrders('')) || set.startsWith(recentUnits(''))) touches.sliding.set(set, origin);
+    for (const [set, member, score] of event.contributions.members) {
+      if (!set.startsWith(recentOrders('')) && !set.startsWith(recentUnits(''))) continue;
+      const isIn = before?.members.some(([one, known, at]) => one === set && known === member && at === score);
+      if (!isIn) touches.sliding.set(set, origin);
+    }
     const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
     if (finding) touches.findings.push({ ...finding, origin });
   }

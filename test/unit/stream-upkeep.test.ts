@@ -1,0 +1,42 @@
+/** Goal: every window that a commit changes gets its end, and nothing that may still be changed is removed. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeTableEvent } from '../../src/domain/change-event.ts';
+import { foldBatch, type WritePlan } from '../../src/domain/fold.ts';
+import { streamTables } from '../../src/domain/stream/tables.ts';
+import { tendWindows } from '../../src/domain/stream/upkeep.ts';
+import { aChange, anOrder, anOrderItem } from '../builders.ts';
+
+const nowMs = Date.parse('2026-11-22T12:00:00Z');
+const hourMs = 3_600_000;
+const tended = (plan: WritePlan) => tendWindows(plan, { nowMs, latenessMs: 120_000 });
+
+function planOf(name: 'orders' | 'order_items', row: Record<string, unknown>): WritePlan {
+  const table = streamTables.find((one) => one.name === name)!;
+  const after = name === 'orders' ? anOrder({ id: 1, customer_id: 7, ...row }) : anOrderItem({ id: 1, product_id: 9, ...row });
+  const events = [decodeTableEvent(table, aChange({ table: name, after, commitMs: nowMs }))];
+  return foldBatch({ table, state: { generation: 0, mark: '0' }, events, marks: new Map(), stored: new Map(), changesMax: 0 });
+}
+
+test('a minute ends 25 hours after its beginning, an activity 49 hours after its last change, with the last order told', () => {
+  const { sets, last, hashes } = tended(planOf('orders', { order_date: '2026-11-22T10:30:20Z' }));
+  const activity = 'realtime:customer:7:activity';
+  assert.deepEqual(sets, [{ name: 'stream:recent:orders:7', ttlMs: 49 * hourMs, below: Date.parse('2026-11-21T00:00:00Z') }]);
+  assert.deepEqual(last, [{ set: 'stream:recent:orders:7', hash: activity, fields: ['last_order_id', 'last_order_ms'] }]);
+  assert.deepEqual(hashes.map(({ name, ttlMs }) => [name, ttlMs]), [['realtime:metrics:20261122_1030', 23.5 * hourMs], [activity, 49 * hourMs]]);
+  assert.deepEqual([...new Set(hashes[1]!.removed.map((field) => field.slice(0, 8)))], ['20261120', '20261119', '20261118']);
+});
+
+test('an order of a day that is over is in no set and no activity, and tells nothing', () => {
+  const plan = planOf('orders', { order_date: '2026-11-20T23:59:59Z' });
+  assert.deepEqual(tended(plan), { sets: [], last: [], hashes: [], told: [], toldAbove: [] });
+  assert.deepEqual([...plan.members.keys()], []);
+  assert.deepEqual([...plan.counters.get('stream:stats:expired')!], [['metrics', 2], ['activity', 2]]);
+});
+
+test('of a velocity only minutes that are over are removed', () => {
+  const { hashes } = tended(planOf('order_items', { created_at: '2026-11-22T11:30:00Z' }));
+  const { removed, ttlMs } = hashes.find(({ name }) => name === 'realtime:product:9:velocity')!;
+  assert.equal(ttlMs, 2 * hourMs);
+  assert.deepEqual([removed[0], removed.at(-1)], ['20261122_1100', '20261122_1000']);
+});
