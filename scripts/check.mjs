@@ -18,10 +18,15 @@ const steps = [
   ['unit tests', ...tests('test/unit/')],
   ['property tests', ...tests('test/property/')],
   ['dead code', bin('knip'), '--no-progress'],
+  ['compose file', 'docker', 'compose', 'config', '-q', '--no-interpolate'],
 ];
 
 const startedMs = performance.now();
 for (const [name, program, ...args] of steps) {
+  if (program === 'docker' && spawnSync(program, ['compose', 'version']).status !== 0) {
+    console.log(`${name} skipped: there is no docker compose here`);
+    continue;
+  }
   const stepMs = performance.now();
   process.stdout.write(`${name} …`);
   const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 28 });

@@ -50,6 +50,7 @@ export const settings = {
   SLUICE_DATA_DIR: z.string().min(1).default('.sluice').describe('Folder that holds all data, logs and generated secrets'),
   SLUICE_TOOLS_DIR: z.string().min(1).default('.sluice-tools').describe('Folder for the fetched servers; shared by stacks, kept by reset'),
   SLUICE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is logged'),
+  SLUICE_READY_FILE: z.string().min(1).optional().describe('File that a process of ours makes when it does its work, for the health check of its container'),
   SLUICE_FAILPOINT_DIR: z.string().min(1).optional().describe('Tests only: folder whose files make a process die or stop at a named point'),
 
   POSTGRES_HOST: hostName().describe('PostgreSQL that is there already; without it the stack starts one on 127.0.0.1'),
@@ -142,7 +143,6 @@ export const settings = {
   LOW_STOCK_BELOW: count(10, 1, 1_000_000).describe('A stock that falls below this is told until it is restocked (low_stock), units'),
   GEO_SHARE_PERCENT: count(80, 1, 99).describe("A larger share of a minute's new customers from one state is told (geographic_anomaly), percent"),
   GEO_CUSTOMERS_MIN: count(6, 1, 1_000_000).describe('With fewer new customers in the minute geographic_anomaly says nothing'),
-  ORDER_RATE_WARM_MINUTES: count(50, 5, 10_000).describe('order_rate says nothing before it has learnt from so many closed minutes; a few are enough for a try, and cost false alerts'),
   ALERT_GAP_SECONDS: count(300, 1, 86_400).describe('Crossings of one rule and entity that are at most this far apart are one episode, seconds of event time'),
   ALERT_WEBHOOK_URL: secretUrl().describe('Address that is told of alerts as CloudEvents, signed with ALERT_WEBHOOK_SECRET; without it no webhook'),
   ALERT_WEBHOOK_SECRET: secret().describe('Key of the signature X-Sluice-Signature; needed with ALERT_WEBHOOK_URL'),
@@ -282,6 +282,5 @@ export function ruleLimits(loaded: Settings): RuleLimits {
     lowStockBelow: loaded.LOW_STOCK_BELOW,
     geoSharePercent: loaded.GEO_SHARE_PERCENT,
     geoCustomersMin: loaded.GEO_CUSTOMERS_MIN,
-    orderRateWarmMinutes: loaded.ORDER_RATE_WARM_MINUTES,
   };
 }

@@ -11,6 +11,7 @@ import { registerGenerate } from './generate.ts';
 import { registerRebuild } from './rebuild.ts';
 import { registerReset } from './reset.ts';
 import { registerResync } from './resync.ts';
+import { registerSetup } from './setup.ts';
 import { registerStatus } from './status.ts';
 import { registerUp } from './up.ts';
 import { registerVerify } from './verify.ts';
@@ -20,7 +21,7 @@ export function createProgram(): Command {
     .description('A live, exact picture of a PostgreSQL shop in Redis')
     .exitOverride()
     .showHelpAfterError();
-  const verbs = [registerUp, registerDown, registerStatus, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill, registerAlerts, registerGenerate, registerDetector];
+  const verbs = [registerUp, registerDown, registerSetup, registerStatus, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill, registerAlerts, registerGenerate, registerDetector];
   for (const register of verbs) register(program);
   return program;
 }

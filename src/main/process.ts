@@ -2,6 +2,7 @@
  * The life of one of our processes: settings → run → ready → drain → exit.
  * Ends by SIGTERM, SIGINT, or when the supervisor that started it is gone; a drain that takes too long is cut off.
  */
+import { rmSync, writeFileSync } from 'node:fs';
 import { ConfigError, loadSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -11,7 +12,7 @@ export interface ProcessContext {
   log: Logger;
   /** Aborted when the process must drain. */
   signal: AbortSignal;
-  /** Tells the supervisor that this process does its work. */
+  /** Tells the supervisor, or the health check of its container, that this process does its work. */
   ready: () => void;
 }
 
@@ -33,7 +34,13 @@ export async function runProcess(name: string, body: (context: ProcessContext) =
     process.on('SIGTERM', () => drain('SIGTERM'));
     process.on('SIGINT', () => drain('SIGINT'));
     process.on('disconnect', () => drain('supervisor gone'));
-    await body({ settings, log, signal: stop.signal, ready: () => process.send?.('ready') });
+    const { SLUICE_READY_FILE: readyFile } = settings;
+    if (readyFile) rmSync(readyFile, { force: true });
+    const ready = (): void => {
+      process.send?.('ready');
+      if (readyFile) writeFileSync(readyFile, '');
+    };
+    await body({ settings, log, signal: stop.signal, ready });
     process.exit(0);
   } catch (error) {
     if (stop.signal.aborted) process.exit(0); // the drain cut a wait short

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import { access } from '../access.ts';
 import { createAlertActivities } from '../activities/alerts.ts';
-import { createAlertSweepActivities } from '../activities/alert-sweep.ts';
 import { createBatchActivities } from '../activities/batch.ts';
 import { createHeartbeatActivities } from '../activities/heartbeat.ts';
 import { translateFailures } from '../activities/failure.ts';
@@ -27,7 +26,6 @@ import { connectClientOf, connectorName } from '../stack/connect.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
-import { alertSweepScheduleId } from '../workflows/alert-contract.ts';
 import { batchDetails, batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { alertDeps } from './alert-deps.ts';
@@ -58,9 +56,6 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
     client.startWorkflow({ id: supervisorWorkflowId, type: 'superviseConnector', taskQueue, args: [], note: 'keeps the connector running, has tables read again that must be' }),
   );
   await waitFor('Temporal', log, signal, () => client.ensureSchedule(batchSchedule(settings)));
-  await waitFor('Temporal', log, signal, () =>
-    client.ensureSchedule({ id: alertSweepScheduleId, workflowType: 'sweepAlerts', workflowId: alertSweepScheduleId, taskQueue, everySeconds: 300, note: 'alerts whose workflow is gone are not open' }),
-  );
   const { activities, close } = createActivities(settings, client);
   const connection = await NativeConnection.connect({ address: temporal.address });
   const worker = await Worker.create({
@@ -94,10 +89,10 @@ function batchSchedule({ BATCH_INTERVAL_SECONDS: everySeconds, BATCH_WINDOW_HOUR
   };
 }
 
-/** A folder of this process's own; those of processes that died are removed. */
+/** A folder of this process's own; those of processes that died are removed, one of the same pid too: in a container it is always the same. */
 function ownScratch(root: string): string {
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  for (const pid of readdirSync(root)) if (!existsSync(`/proc/${pid}`)) rmSync(join(root, pid), { recursive: true, force: true });
+  for (const pid of readdirSync(root)) if (pid === String(process.pid) || !existsSync(`/proc/${pid}`)) rmSync(join(root, pid), { recursive: true, force: true });
   return join(root, String(process.pid));
 }
 
@@ -143,7 +138,6 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
         }),
       ),
       ...translateFailures(createAlertActivities({ redis, keys, ...alertDeps(settings) })),
-      ...translateFailures(createAlertSweepActivities({ redis, keys, temporal })),
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { access } from '../access.ts';
+import { access, loopback } from '../access.ts';
 import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
 import type { Settings } from '../config.ts';
 import { eventSizes } from './event-size.ts';
@@ -30,7 +30,7 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     command: async () => {
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
-      const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
+      const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
       writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values));
       return jvmCommand({
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',

@@ -3,7 +3,7 @@
  * Each step makes what is missing and leaves the rest, so it is safe at every start and from several processes.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { access, isGiven, urlsOf, type ServerName } from '../access.ts';
+import { access, isGiven, servers, urlsOf, type ServerName } from '../access.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
 import type { Settings } from '../config.ts';
@@ -11,6 +11,7 @@ import { PipelineError } from '../domain/errors.ts';
 import { connectClientOf, connectorConfig, connectorName } from './connect.ts';
 import { ensureTopics } from './kafka.ts';
 import { prepareDatabase } from './postgres.ts';
+import { awaitServer } from './probes.ts';
 import type { Progress } from './progress.ts';
 import { consumerRules } from './redis.ts';
 import type { StackSettings } from './secrets.ts';
@@ -34,6 +35,18 @@ export function prepareServers(settings: StackSettings, answered: Record<ServerN
   const workflows = isGiven(settings, 'temporal') ? step('Search attributes', () => prepareWorkflows(settings), { after: [answered.temporal] }) : answered.temporal;
   const connector = step('Debezium connector', () => register(settings, signal), { after: [schema, topics, answered.connect] });
   return { schema, topics, replica, workflows, connector };
+}
+
+/** Prepares all servers, wherever they are, as soon as each answers. Throws at the first that does not, or refuses. */
+export async function prepareAll(settings: StackSettings, progress: Progress): Promise<void> {
+  const stop = new AbortController();
+  const awaited = (name: ServerName): Promise<void> => progress.step(`${servers[name].label} at ${urlsOf(settings)[name]}`, () => awaitServer(settings, name, stop.signal));
+  const answered = { postgres: awaited('postgres'), kafka: awaited('kafka'), connect: awaited('connect'), redis: awaited('redis'), temporal: awaited('temporal') };
+  try {
+    await Promise.all(Object.values(prepareServers(settings, answered, progress, stop.signal)));
+  } finally {
+    stop.abort();
+  }
 }
 
 const describeMigrations = (applied: string[]): string => (applied.length === 0 ? 'up to date' : `applied ${applied.join(', ')}`);

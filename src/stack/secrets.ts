@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';
 import { isGiven, serverNames, servers } from '../access.ts';
-import { ConfigError, givenSecretNames, readEnvFile, secretNames, secretsFile, settings as allSettings, type SecretName, type Settings } from '../config.ts';
+import { ConfigError, givenSecretNames, readEnvFile, requireSecret, secretNames, secretsFile, settings as allSettings, type SecretName, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import { writeAtomically } from './state-file.ts';
@@ -28,6 +28,12 @@ export function settleSecrets(settings: Settings): StackSettings {
     writeAtomically(path, `# Passwords of this stack. Made by its first start; removed by reset.\n${lines.join('')}`);
   }
   return { ...settings, ...secrets };
+}
+
+/** Settings whose passwords are all known already. Throws a ConfigError that names the first that is not. */
+export function knownSecrets(settings: Settings): StackSettings {
+  requireGivenServers(settings);
+  return { ...settings, ...(Object.fromEntries(secretNames.map((name) => [name, requireSecret(settings, name)])) as Record<SecretName, Secret>) };
 }
 
 /** A server that is there already has its own administrator, and what we make up would be lost with the data folder. */

@@ -51,7 +51,8 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
   return async () => {
     const record = readStackRecord(layoutOf(settings.SLUICE_DATA_DIR).stateFile);
     const supervised = record !== null && isAlive(record.supervisor);
-    const processes = (record?.processes ?? expectedProcesses(settings).map(unstarted)).map((one) => describe(one, supervised));
+    const elsewhere = record === null && serverNames.every((name) => isGiven(settings, name)); // somebody else starts our processes too
+    const processes = (record?.processes ?? (elsewhere ? [] : expectedProcesses(settings).map(unstarted))).map((one) => describe(one, supervised));
     const running = (...names: ServerName[]): boolean => names.every((name) => isGiven(settings, name) || processes.find((one) => one.name === name)?.state === 'running');
 
     const [connector, slot, replica, lag] = await Promise.all([
@@ -61,9 +62,8 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
       running('kafka', 'redis') ? ask.lag() : null,
     ]);
     const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [], oversizedEvent: null }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica };
-    const problems = supervised
-      ? [...(record.proven ? [] : ['its start is not finished']), ...problemsOf(facts, settings.HEARTBEAT_INTERVAL_MS)]
-      : ['no supervisor is running'];
+    const flowing = problemsOf(facts, settings.HEARTBEAT_INTERVAL_MS);
+    const problems = supervised ? [...(record.proven ? [] : ['its start is not finished']), ...flowing] : elsewhere ? flowing : ['no supervisor is running'];
     return { healthy: problems.length === 0, problems, ...facts, urls: urlsOf(settings) };
   };
 }

@@ -5,4 +5,3 @@ export { batchEtl } from './batch-etl.ts';
 export { pipelineHeartbeat } from './pipeline-heartbeat.ts';
 export { rebuildReplica } from './rebuild-replica.ts';
 export { superviseConnector } from './supervise-connector.ts';
-export { sweepAlerts } from './sweep-alerts.ts';

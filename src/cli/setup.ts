@@ -1,0 +1,14 @@
+/** `sluice setup`: prepares servers that are there, as `up` does, and starts nothing. Safe to repeat. */
+import type { Command } from 'commander';
+import { loadSettings } from '../config.ts';
+import { prepareAll } from '../stack/prepare.ts';
+import { createProgress } from '../stack/progress.ts';
+import { projectRoot } from '../stack/project.ts';
+import { knownSecrets } from '../stack/secrets.ts';
+
+export function registerSetup(program: Command): void {
+  program
+    .command('setup')
+    .description('Wait for the servers and prepare them: schema, roles, topics, Redis user, search attributes, connector')
+    .action(() => prepareAll(knownSecrets(loadSettings(undefined, projectRoot)), createProgress((line) => console.log(line))));
+}
