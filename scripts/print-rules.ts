@@ -21,5 +21,15 @@ ${Object.values(rules)
 **Episodes.** Crossings of one rule and entity that are at most \`ALERT_GAP_SECONDS\` apart are one episode, named by the event time of its first
 crossing in milliseconds (\`src/domain/rules/episode.ts\`).
 
-**order_rate** needs 50 closed minutes before it may fire. It has two entities, \`orders\` and \`revenue\`; how the band is learnt:
-[ADR 14](adr/0014-the-detector-is-competing-forecasters.md).`);
+**order_rate** needs \`ORDER_RATE_WARM_MINUTES\` closed minutes before it may fire. It has two entities, \`orders\` and \`revenue\`; how the band is learnt:
+[ADR 14](adr/0014-the-detector-is-competing-forecasters.md). To see it fire soon, on a stack of its own (with so little learnt it is wrong now and then):
+
+\`\`\`sh
+SLUICE_GENERATOR=off ORDER_RATE_WARM_MINUTES=5 STREAM_ALLOWED_LATENESS_MS=2000 ALERT_GAP_SECONDS=30 npm start
+npx sluice generate --orders 840 --rate 2 --anomaly spike       # seven minutes of orders, then 500 at once
+npx sluice generate --orders 1800 --rate 2 --anomaly silence    # instead: fifteen minutes of orders, then none for three
+npx sluice alerts ls --type order_rate
+\`\`\`
+
+A silence needs the more regular past: as long as the band reaches down to zero, no orders are nothing unusual.
+A minute is judged \`STREAM_ALLOWED_LATENESS_MS\` after its end, as soon as the next heartbeat tells the time.`);

@@ -6,29 +6,32 @@ export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: string;
+  /** What it was answered. */
+  answer: Answer;
 }
 
 /** An HTTP status, or what is done with the response; a `null` answers never. */
 export type Answer = number | null | ((response: ServerResponse) => void);
 
-export async function startReceiver() {
+/** On `port`, 0 for any; `answer`: what a request gets for which nothing else is said. */
+export async function startReceiver(port = 0, answer: Answer = 204) {
   const received: Received[] = [];
   const answers: Answer[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-      const answer = answers.length > 0 ? answers.shift()! : 204;
-      if (typeof answer === 'function') answer(response);
-      else if (answer !== null) response.writeHead(answer).end('an answer that nobody should keep');
+      const given = answers.length > 0 ? answers.shift()! : answer;
+      received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString('utf8'), answer: given });
+      if (typeof given === 'function') given(response);
+      else if (given !== null) response.writeHead(given).end('an answer that nobody should keep');
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
-    /** What the next requests get; 204 when there is none left. */
+    /** What the next requests get. */
     answers,
     reset: () => {
       received.length = 0;

@@ -33,7 +33,8 @@ const stormLeadMs = 15 * 60_000;
 const admissionKeptMs = 3_600_000;
 /** A channel that goes on failing is told again after this. */
 const failureToldMs = 10 * 60_000;
-const closedKeptMs = 24 * 3_600_000;
+/** How long Redis shows an alert that is over. */
+export const closedKeptMs = 24 * 3_600_000;
 const retryAfterSecondsMost = 300;
 
 export function createAlertActivities(deps: AlertDeps): AlertActivities {

@@ -74,21 +74,24 @@ function withClosing(command: Command, description: string): Command {
 async function list({ all, json, ...selection }: ListOptions): Promise<void> {
   const settings = loadSettings(undefined, projectRoot);
   const ledger = new Ledger();
-  await readLedger(letterTopic(settings), ledger);
+  for (const place of letterTopics(settings)) await readLedger(place, ledger);
   const found = selectLetters(ledger.letters(), selection, settings.TOPIC_PREFIX).filter(({ state }) => all || state === 'open');
   console.log(json ? JSON.stringify({ letters: found.map(toJson), unreadable: ledger.unreadable }, null, 2) : formatLetters(found, ledger.unreadable));
 }
 
 async function show(origin: string, { json }: { json?: true }): Promise<void> {
-  const place = letterTopic(loadSettings(undefined, projectRoot));
-  const ledger = new Ledger();
-  await readLedger(place, ledger);
-  const letter = ledger.get(origin);
-  if (!letter) throw new PipelineError('bad_argument', `No dead letter has the origin ${origin}: sluice dlq ls --all lists them`);
-  await readRecords(place, [letter], async (found) => {
-    for (const { record } of found) console.log(formatContent(letter, record, json === true));
-  });
-  process.stderr.write('The content above may hold personal data.\n');
+  for (const place of letterTopics(loadSettings(undefined, projectRoot))) {
+    const ledger = new Ledger();
+    await readLedger(place, ledger);
+    const letter = ledger.get(origin);
+    if (!letter) continue;
+    await readRecords(place, [letter], async (found) => {
+      for (const { record } of found) console.log(formatContent(letter, record, json === true));
+    });
+    process.stderr.write('The content above may hold personal data.\n');
+    return;
+  }
+  throw new PipelineError('bad_argument', `No dead letter has the origin ${origin}: sluice dlq ls --all lists them`);
 }
 
 async function replay(options: CloseOptions, command: Command): Promise<void> {
@@ -161,7 +164,10 @@ async function close(options: CloseOptions, command: Command, verb: string, run:
   }
 }
 
-const letterTopic = (settings: Settings): LetterTopic => ({ kafka: { brokers: access.brokers(settings), clientId: 'sluice-dlq' }, topic: deadLetterTopic(groups.cdc) });
+/** Those of changes; only they can be replayed. */
+const letterTopic = (settings: Settings, group: string = groups.cdc): LetterTopic => ({ kafka: { brokers: access.brokers(settings), clientId: 'sluice-dlq' }, topic: deadLetterTopic(group) });
+/** And those of alerts. */
+const letterTopics = (settings: Settings): LetterTopic[] => [letterTopic(settings), letterTopic(settings, groups.alerts)];
 
 function connect(settings: Settings) {
   const place = letterTopic(settings);

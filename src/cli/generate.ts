@@ -44,7 +44,7 @@ Anomalies are written after the orders, in one transaction, and cross the thresh
   low-stock    the stock of one product from LOW_STOCK_BELOW to one less        → low_stock
   geo          8 new customers of one state in this minute; more if others have
                registered in it                                                 → geographic_anomaly
-order_rate compares minutes, so these two need some 50 minutes of orders before, such as --orders 1500 --rate 0.5:
+order_rate compares minutes, so these two need ORDER_RATE_WARM_MINUTES of orders before, such as --orders 1500 --rate 0.5:
   spike        ${spikeOrders} orders at once, of many customers
   silence      nothing at all for ${silenceSeconds} s; set SLUICE_GENERATOR=off, or the stack's generator goes on selling
 At full speed a customer may well place more than ten orders in a minute: bulk_orders is right to fire then.`;

@@ -7,6 +7,7 @@ import { createAcceptAlerts } from '../consumers/alerts/accept-alerts.ts';
 import { consumeAlerts } from '../consumers/alerts/consume-alerts.ts';
 import { createDeadLetterSink } from '../consumers/dead-letters.ts';
 import { alertsTopic, deadLetterTopic, groups } from '../domain/topics.ts';
+import { createFailpoint } from '../telemetry/failpoint.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -20,8 +21,9 @@ await runProcess('alerts-consumer', async ({ settings, log, signal, ready }) => 
     {
       consumer: { ...kafka, group: groups.alerts, topics: [alertsTopic], sessionTimeoutMs: settings.KAFKA_SESSION_TIMEOUT_MS, concurrency: 4, ...(settings.KAFKA_INSTANCE_ID && { instanceId: settings.KAFKA_INSTANCE_ID }) },
       admin,
-      accept: createAcceptAlerts({ temporal, deadLetters, ageMsMax: settings.ALERT_MAX_AGE_MS, log, signal }),
+      accept: createAcceptAlerts({ temporal, deadLetters, ageMsMax: settings.ALERT_MAX_AGE_MS, log, failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR), signal }),
       log,
+      stallMs: settings.WATCHDOG_STALL_MS,
       ready,
     },
     signal,

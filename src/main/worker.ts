@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import { access } from '../access.ts';
 import { createAlertActivities } from '../activities/alerts.ts';
+import { createAlertSweepActivities } from '../activities/alert-sweep.ts';
 import { createBatchActivities } from '../activities/batch.ts';
 import { createHeartbeatActivities } from '../activities/heartbeat.ts';
 import { translateFailures } from '../activities/failure.ts';
@@ -26,6 +27,7 @@ import { connectClientOf, connectorName } from '../stack/connect.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
+import { alertSweepScheduleId } from '../workflows/alert-contract.ts';
 import { batchDetails, batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
 import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { alertDeps } from './alert-deps.ts';
@@ -56,6 +58,9 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
     client.startWorkflow({ id: supervisorWorkflowId, type: 'superviseConnector', taskQueue, args: [], note: 'keeps the connector running, has tables read again that must be' }),
   );
   await waitFor('Temporal', log, signal, () => client.ensureSchedule(batchSchedule(settings)));
+  await waitFor('Temporal', log, signal, () =>
+    client.ensureSchedule({ id: alertSweepScheduleId, workflowType: 'sweepAlerts', workflowId: alertSweepScheduleId, taskQueue, everySeconds: 300, note: 'alerts whose workflow is gone are not open' }),
+  );
   const { activities, close } = createActivities(settings, client);
   const connection = await NativeConnection.connect({ address: temporal.address });
   const worker = await Worker.create({
@@ -138,6 +143,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
         }),
       ),
       ...translateFailures(createAlertActivities({ redis, keys, ...alertDeps(settings) })),
+      ...translateFailures(createAlertSweepActivities({ redis, keys, temporal })),
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),

@@ -4,6 +4,7 @@ import type { AlertMessage } from '../domain/alert-message.ts';
 import type { AlertFacts, Channel, Notice, NoticeKind } from '../domain/alert-notice.ts';
 
 export const alertWorkflowType = 'alertLifecycle';
+export const alertSweepScheduleId = 'alert-sweep';
 /** Another time that it was seen. Counted once per origin. */
 export const occurrenceSignal = 'occurrence';
 /** What it was about is over; safe to repeat. */
@@ -125,6 +126,11 @@ export interface AlertActivities {
   claimFailureNotice(failure: { channel: Channel; by: string }): Promise<boolean>;
   /** Writes `alerts:<type>:<alertId>` and `alerts:open`. Safe to repeat. */
   projectAlert(alert: AlertProjection): Promise<void>;
+}
+
+export interface AlertSweepActivities {
+  /** Shows alerts as resolved that Redis calls open and Temporal does not run; says how many. Safe to repeat. */
+  closeLostAlerts(): Promise<{ closed: number }>;
 }
 
 /** What Redis shows of an alert. */

@@ -5,3 +5,4 @@ export { batchEtl } from './batch-etl.ts';
 export { pipelineHeartbeat } from './pipeline-heartbeat.ts';
 export { rebuildReplica } from './rebuild-replica.ts';
 export { superviseConnector } from './supervise-connector.ts';
+export { sweepAlerts } from './sweep-alerts.ts';

@@ -89,6 +89,10 @@ test('what is malformed is a dead letter and holds up nothing', async () => {
   await raise(fresh('8'));
   await becomes(fresh('8'), 'notified');
   await until('the letter is there', async () => (await letters()) > before);
+  const listed = await stack.sluice('dlq', 'ls', '--reason', 'malformed_json', '--json');
+  const [letter] = (JSON.parse(listed.stdout) as { letters: { origin: string; topic: string }[] }).letters;
+  assert.equal(letter?.topic, alertsTopic);
+  assert.match((await stack.sluice('dlq', 'show', letter.origin)).stdout, /^value {2}\{$/m);
 });
 
 test('a consumer that is killed goes on where it was; every alert is told once', async () => {

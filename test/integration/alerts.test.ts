@@ -9,6 +9,7 @@ import { translateFailures } from '../../src/activities/failure.ts';
 import type { TemporalClient } from '../../src/adapters/temporal.ts';
 import { connectTemporal } from '../../src/adapters/temporal.ts';
 import { createSlack, createWebhook } from '../../src/adapters/webhook.ts';
+import { createAlertSweepActivities } from '../../src/activities/alert-sweep.ts';
 import { createAcceptAlerts, type AcceptDeps } from '../../src/consumers/alerts/accept-alerts.ts';
 import { alertWorkflowId } from '../../src/domain/alert.ts';
 import type { AlertMessage } from '../../src/domain/alert-message.ts';
@@ -53,7 +54,7 @@ after(async () => {
 const log: AcceptDeps['log'] = { info: () => undefined, warn: () => undefined };
 function acceptWith(given: Partial<AcceptDeps> = {}) {
   const deadLetters: AcceptDeps['deadLetters'] = async (_ref, rejected) => void letters.push(...rejected.map(({ rejected: { reason, offset } }) => `${offset} ${reason}`));
-  const accept = createAcceptAlerts({ temporal, deadLetters, ageMsMax: 3_600_000, log, signal: new AbortController().signal, ...given });
+  const accept = createAcceptAlerts({ temporal, deadLetters, ageMsMax: 3_600_000, log, failpoint: () => undefined, signal: new AbortController().signal, ...given });
   return (...values: (object | string)[]) =>
     accept({
       ...{ topic: 'realtime-alerts', partition: 0 },
@@ -168,6 +169,24 @@ test('an alert for which no channel is routed stays open and says why', async ()
   const state = await stateOf(muted);
   assert.deepEqual([state?.status, state?.notifications[0]?.reason], ['open', 'no channel is told of such alerts']);
   assert.deepEqual(kinds(), []);
+});
+
+test('an alert whose workflow was terminated is taken off the list of open ones, no other is', async () => {
+  const [terminated, alive] = [fresh('terminated'), fresh('alive')];
+  await accept(terminated, alive);
+  await Promise.all([isTold(terminated), isTold(alive)]);
+  const open = async (): Promise<string[]> => (await redis.store.sortedSets([keys.alertsOpen]))[0]!;
+  const memberOf = (message: AlertMessage): string => `high_value_order:${message.alertId}`;
+  await until('Redis shows both', async () => {
+    const members = await open();
+    return members.includes(memberOf(terminated)) && members.includes(memberOf(alive));
+  });
+  await server.client.workflow.getHandle(idOf(terminated)).terminate('by hand');
+  const { closeLostAlerts } = createAlertSweepActivities({ redis: redis.store, keys, temporal });
+  assert.deepEqual(await closeLostAlerts(), { closed: 1 });
+  assert.deepEqual([(await open()).includes(memberOf(terminated)), (await open()).includes(memberOf(alive))], [false, true]);
+  assert.equal((await redis.store.hash(keys.alert('high_value_order', terminated.alertId)))['status'], 'resolved');
+  assert.deepEqual(await closeLostAlerts(), { closed: 0 });
 });
 
 test('an update that the workflow refuses is told in its own words', async () => {

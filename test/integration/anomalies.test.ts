@@ -92,3 +92,21 @@ test('a consumer that dies before or after publishing costs no alert and makes n
     assert.equal(new Set(found.map(({ alertId }) => alertId)).size, 1, point);
   }
 });
+
+test('restocked and low again in one batch, and a consumer that dies before it has taken both off its list: the second alert stays open', async () => {
+  const entity = await generate('low-stock');
+  const [first] = await alertOf('low_stock', entity);
+  const { pid } = await processOf(stack, 'stream-consumer');
+  process.kill(pid, 'SIGSTOP');
+  for (const stock of [100, 5]) await stack.db.query('UPDATE products SET stock_quantity = $1 WHERE id = $2', [stock, Number(entity)]);
+  await until('the changes are in Kafka', async () => (JSON.parse((await stack.redis.strings([stack.keys.row('product', entity)]))[0]!) as { stock_quantity: number }).stock_quantity === 5);
+  stack.arm('stream.remembered', 'kill');
+  process.kill(pid, 'SIGCONT');
+  await until('stream.remembered is passed', async () => !stack.isArmed('stream.remembered'));
+  await until('it is back, and its list is empty', async () => (await processOf(stack, 'stream-consumer')).pid !== pid && Object.keys(await stack.redis.hash(stack.keys.of('stream:outbox'))).length === 0);
+  const about = (await messages()).filter(({ alertId }) => alertId.startsWith(`${entity}/`));
+  const ids = [...new Set(about.map(({ alertId }) => alertId))];
+  const over = new Set(about.filter(({ resolved }) => resolved).map(({ alertId }) => alertId));
+  assert.ok(over.has(first!.alertId), 'the first one is over');
+  assert.equal(ids.filter((id) => !over.has(id)).length, 1, 'the one that it is low again is not');
+});

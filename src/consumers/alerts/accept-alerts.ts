@@ -9,6 +9,7 @@ import { alertWorkflowId } from '../../domain/alert.ts';
 import { parseAlert, type AlertEvent, type AlertMessage } from '../../domain/alert-message.ts';
 import type { Rejected, SourceRecord } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
+import type { Failpoint } from '../../telemetry/failpoint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { alertDetails, alertWorkflowType, occurrenceSignal, overSignal, type AlertInput } from '../../workflows/alert-contract.ts';
 import { taskQueue } from '../../workflows/contract.ts';
@@ -20,6 +21,7 @@ export interface AcceptDeps {
   /** Older alerts start nothing. */
   ageMsMax: number;
   log: Pick<Logger, 'info' | 'warn'>;
+  failpoint: Failpoint;
   /** Aborted when the process must drain: what is not accepted by then is read again. */
   signal: AbortSignal;
 }
@@ -49,6 +51,7 @@ export function createAcceptAlerts(deps: AcceptDeps): AcceptAlerts {
     };
     await Promise.all(Array.from({ length: concurrency }, work));
     if (deps.signal.aborted) return false;
+    deps.failpoint('alerts.accepted');
     return refused.length === 0 || persist(deps, () => deps.deadLetters(ref, refused));
   };
 }

@@ -8,6 +8,7 @@ import { KafkaConsumer, type ConsumerOptions, type PartitionStart } from '../../
 import { PipelineError } from '../../domain/errors.ts';
 import type { PartitionRef } from '../../domain/topics.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { watchProgress } from '../watchdog.ts';
 import type { AcceptAlerts } from './accept-alerts.ts';
 
 export interface ConsumeAlertsOptions {
@@ -15,6 +16,7 @@ export interface ConsumeAlertsOptions {
   admin: Pick<KafkaAdmin, 'committed' | 'offsets'>;
   accept: AcceptAlerts;
   log: Logger;
+  stallMs: number;
   /** Called whenever the assigned partitions have their start. */
   ready: () => void;
 }
@@ -22,7 +24,7 @@ export interface ConsumeAlertsOptions {
 const backoffMs = { first: 250, max: 5000 };
 const heldMs = 30_000;
 
-/** Resolves after `signal`; throws PipelineError when a human is needed. */
+/** Resolves after `signal`; throws PipelineError when a human or a new process is needed. */
 export async function consumeAlerts(options: ConsumeAlertsOptions, signal: AbortSignal): Promise<void> {
   const stopped = new Promise<null>((resolve) => {
     signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -40,8 +42,8 @@ export async function consumeAlerts(options: ConsumeAlertsOptions, signal: Abort
   }
 }
 
-/** Why it ended; null when it was stopped. */
-async function runSession({ consumer: settings, admin, accept, log, ready }: ConsumeAlertsOptions, stopped: Promise<null>): Promise<Error | null> {
+/** Why it ended; null when it was stopped. One that stands still ends the process: it may not even stop. */
+async function runSession({ consumer: settings, admin, accept, log, stallMs, ready }: ConsumeAlertsOptions, stopped: Promise<null>): Promise<Error | null> {
   let crashed: (reason: Error) => void = () => undefined;
   const ended = new Promise<Error>((resolve) => (crashed = resolve));
   const claim = async (refs: PartitionRef[]): Promise<PartitionStart[]> => {
@@ -50,9 +52,17 @@ async function runSession({ consumer: settings, admin, accept, log, ready }: Con
     ready();
     return starts;
   };
-  const consumer = new KafkaConsumer(settings, { claim, process: accept, crashed });
+  let inWork = 0; // what is in work waits for Temporal or Kafka by itself
+  const process: AcceptAlerts = async (batch) => {
+    inWork += 1;
+    return accept(batch).finally(() => (inWork -= 1));
+  };
+  const consumer = new KafkaConsumer(settings, { claim, process, crashed });
   consumer.start().catch(crashed);
-  const outcome = await Promise.race([ended, stopped]);
+  const over = new AbortController();
+  const watched = watchProgress({ consumer, admin, topics: settings.topics, stallMs, blocked: () => inWork > 0, signal: over.signal });
+  const outcome = await Promise.race([ended, stopped, watched]).finally(() => over.abort());
+  if (typeof outcome === 'string') throw new PipelineError('consumer_stuck', `The consumer stood still for ${stallMs} ms at ${outcome}: a new process is needed`);
   await consumer.stop();
   return outcome;
 }

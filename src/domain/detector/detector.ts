@@ -36,6 +36,8 @@ export interface Detector {
 export interface DetectorOptions {
   /** `counts`: numbers of independent events, whose noise is never below the square root of what is expected. */
   noise?: 'any' | 'counts';
+  /** Before so many points nothing is an anomaly; 50 when it is not given. */
+  warmPoints?: number;
 }
 
 /** A point that scores this or more is an anomaly. */
@@ -82,14 +84,14 @@ export function createDetector(options: DetectorOptions = {}, restored?: Detecto
   };
 }
 
-function observe(state: DetectorState, { timestampMs, value }: Point, { noise }: DetectorOptions): Verdict {
+function observe(state: DetectorState, { timestampMs, value }: Point, { noise, warmPoints = tuning.warmPoints }: DetectorOptions): Verdict {
   if (!Number.isFinite(timestampMs) || !(Math.abs(value) <= valueMost)) return { score: 0, expected: null, reason: 'invalid' };
   const missed = missedSince(state, timestampMs);
   noteGap(state, timestampMs);
   const phases = phasesOf(state, timestampMs);
   const forecast = state.points === 0 ? null : blend(state, phases, missed);
   const floor = floorOf(state, noise === 'counts' ? forecast : null);
-  const verdict: Verdict = forecast === null ? { score: 0, expected: null, reason: 'warming-up' } : judge(state, forecast, value, floor);
+  const verdict: Verdict = forecast === null ? { score: 0, expected: null, reason: 'warming-up' } : judge(state, forecast, { value, floor, warmPoints });
   learn(state, phases, forecast, { timestampMs, value }, floor);
   return verdict;
 }
@@ -137,7 +139,7 @@ function blend(state: DetectorState, phases: Phase[], missed: number): Forecast 
   return { value: sum / weights, size: bestError < 2 * least ? Math.max(size, state.noise.size / 2) : missed * state.noise.size };
 }
 
-function judge(state: DetectorState, { value: centre, size }: Forecast, value: number, floor: number): Verdict {
+function judge(state: DetectorState, { value: centre, size }: Forecast, { value, floor, warmPoints }: { value: number; floor: number; warmPoints: number }): Verdict {
   const sigma = sigmaPerSize * Math.max(size, floor);
   const deviation = (value - centre) / sigma;
   const limit = Math.max(tuning.pointLimit, tuning.tailFactor * tailSize(state.tail, tuning.tailShare));
@@ -150,7 +152,7 @@ function judge(state: DetectorState, { value: centre, size }: Forecast, value: n
   learnTail(state.tail, Math.abs(deviation), tuning.tailSpan);
   const { reason, excess } = measures.reduce((most, one) => (one.excess > most.excess ? one : most));
   const score = (excess * excess) / (1 + excess * excess);
-  const warm = Math.min(1, state.points / tuning.warmPoints);
+  const warm = Math.min(1, state.points / warmPoints);
   const reach = limit * sigma;
   const expected = { low: centre - reach, high: centre + reach };
   if (warm < 1) return { score: Math.min(score * warm * warm, alertScore * 0.9), expected, reason: 'warming-up' };

@@ -31,10 +31,10 @@ export const orderRate: Rule<OrdersMinute, OrderRateOutcome> = {
   severity: 'HIGH',
   entity: 'measure',
   description: 'Orders or revenue of a closed minute leave the band that was learnt from the minutes before (robust, seasonal); also silence.',
-  settings: [],
-  evaluate: ({ startMs, orders, revenueCents, learnt }) => {
-    const ordersDetector = createDetector({ noise: 'counts' }, learnt?.orders);
-    const revenueDetector = createDetector({}, learnt?.revenue);
+  settings: ['ORDER_RATE_WARM_MINUTES'],
+  evaluate: ({ startMs, orders, revenueCents, learnt }, { orderRateWarmMinutes: warmPoints }) => {
+    const ordersDetector = createDetector({ noise: 'counts', warmPoints }, learnt?.orders);
+    const revenueDetector = createDetector({ warmPoints }, learnt?.revenue);
     const cents = Number(revenueCents);
     const ordersVerdict = ordersDetector.observe({ timestampMs: startMs, value: orders });
     const revenueVerdict = revenueDetector.observe({ timestampMs: startMs, value: cents });

@@ -9,6 +9,7 @@ export interface RuleLimits {
   lowStockBelow: number;
   geoSharePercent: number;
   geoCustomersMin: number;
+  orderRateWarmMinutes: number;
 }
 
 /** A rule that fired. Texts are for a person, times are event times. */

@@ -9,7 +9,7 @@ import { highValueOrder } from '../rules/high-value-order.ts';
 import { lowStock } from '../rules/low-stock.ts';
 import type { RuleLimits } from '../rules/rule.ts';
 import type { StoredRow } from '../stored-row.ts';
-import type { Table } from '../tables/table.ts';
+import type { Contributions, Table } from '../tables/table.ts';
 import { recentOrders, recentUnits, stockSet } from './tables.ts';
 
 export interface Touches {
@@ -30,13 +30,17 @@ export interface TouchInput {
 
 export function touchesOf({ table, events, stored, partition, limits }: TouchInput): Touches {
   const touches: Touches = { sliding: new Map(), findings: [] };
+  /** Row → what it contributed after the last of its events that was looked at. */
+  const latest = new Map<string, Contributions>();
   for (const event of events) {
-    if (event.kind !== 'change' || event.replay || (event.op !== 'c' && event.op !== 'u')) continue;
+    if (event.kind !== 'change' || event.replay) continue;
     const origin = `${partition}:${event.offset}`;
-    const before = stored.get(rowName(table.entity, event.id));
+    const before = latest.get(event.id) ?? stored.get(rowName(table.entity, event.id))?.contributions;
+    latest.set(event.id, event.contributions);
+    if (event.op === 'r') continue;
     for (const [set, member, score] of event.contributions.members) {
       if (!set.startsWith(recentOrders('')) && !set.startsWith(recentUnits(''))) continue;
-      const isIn = before?.contributions.members.some(([one, known, at]) => one === set && known === member && at === score);
+      const isIn = before?.members.some(([one, known, at]) => one === set && known === member && at === score);
       if (!isIn) touches.sliding.set(set, origin);
     }
     const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
@@ -48,18 +52,18 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
 type Draft = Omit<AlertDraft, 'origin'>;
 
 /** An order that was over the threshold before is no news. */
-function highValue({ id, contributions }: RowChange, before: StoredRow | undefined, limits: RuleLimits): Draft | null {
+function highValue({ id, contributions }: RowChange, before: Contributions | undefined, limits: RuleLimits): Draft | null {
   const { atMs, cents } = contributions.facts ?? {};
   const finding = typeof atMs === 'number' ? highValueOrder.evaluate({ orderId: id, atMs, totalCents: cents ?? 0 }, limits) : null;
-  const known = before?.contributions.counters.find(([, field]) => field === 'revenue_cents')?.[2];
+  const known = before?.counters.find(([, field]) => field === 'revenue_cents')?.[2];
   if (!finding || (known !== undefined && known > limits.highValueCents)) return null;
   return { type: highValueOrder.type, severity: highValueOrder.severity, finding, resolved: false };
 }
 
-/** The stock a row remembers is the score of its member. */
-function stock({ id, commitMs, contributions }: RowChange, before: StoredRow | undefined, limits: RuleLimits): Draft | null {
-  const known = before?.contributions.members.find(([set]) => set === stockSet)?.[2] ?? null;
-  const after = contributions.members.find(([set]) => set === stockSet)?.[2] ?? null;
+/** The stock a row remembers is the score of its member. A product that is gone is not low any more. */
+function stock({ id, op, commitMs, contributions }: RowChange, before: Contributions | undefined, limits: RuleLimits): Draft | null {
+  const known = before?.members.find(([set]) => set === stockSet)?.[2] ?? null;
+  const after = op === 'd' ? limits.lowStockBelow : (contributions.members.find(([set]) => set === stockSet)?.[2] ?? null);
   const outcome = lowStock.evaluate({ productId: id, atMs: commitMs, before: known, after }, limits);
   if (outcome === null) return null;
   const { type, severity } = lowStock;
