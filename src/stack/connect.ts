@@ -44,7 +44,14 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
       await probePort(settings.CONNECT_PORT);
       await probes.connect(settings);
     },
+    // A task that hangs in a write to Kafka holds a lock that Connect's own restart of it waits for, for ever.
+    stuck: { isStuck: () => isRestarting(settings), everyMs: 10_000, forMs: 60_000 },
   };
+}
+
+async function isRestarting(settings: Settings): Promise<boolean> {
+  const status = await connectClientOf(settings).connectorStatus(connectorName);
+  return status !== null && [status.connector, ...status.tasks].some(({ state }) => state === 'RESTARTING');
 }
 
 /** The connector as debezium/connector.json defines it, with this stack's addresses and names filled in. */

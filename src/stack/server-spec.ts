@@ -22,6 +22,8 @@ export interface ServerSpec {
   stopSignal: 'SIGTERM' | 'SIGINT';
   /** How often a first start is tried; once when not given. */
   firstStartsMost?: number;
+  /** For a program that may run on and never do its work again: killed when so at each look for as long as `forMs`. */
+  stuck?: { isStuck: () => Promise<boolean>; everyMs: number; forMs: number };
 }
 
 /** How long a start may take until it counts as failed. */

@@ -60,6 +60,7 @@ export class SupervisedProcess {
     }
     this.#enter('running');
     void this.#keepAlive();
+    void this.#killWhenStuck();
   }
 
   /** Asks it to end, kills it after `budgetMs`, resolves when it is gone. */
@@ -99,6 +100,19 @@ export class SupervisedProcess {
       if (this.#stopping.signal.aborted) return;
       this.#restarts += 1;
       await this.#restart();
+    }
+  }
+
+  async #killWhenStuck(): Promise<void> {
+    const { name, stuck } = this.spec;
+    if (!stuck) return;
+    for (let since = Date.now(); !this.#stopping.signal.aborted; await wait(stuck.everyMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)) {
+      const isStuck = this.#state === 'running' && (await stuck.isStuck().catch(() => false));
+      if (!isStuck) since = Date.now();
+      if (Date.now() - since < stuck.forMs || this.#stopping.signal.aborted) continue;
+      this.#say(`${name} has been stuck for ${stuck.forMs / 1000} s: killed`);
+      killGroup(this.#child?.pid);
+      since = Date.now();
     }
   }
 

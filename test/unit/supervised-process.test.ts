@@ -54,6 +54,16 @@ test('it starts, is restarted when it is killed, and stays away once stopped', a
   assert.deepEqual([one.record.state, one.record.pid, startTimeOf(second)], ['stopped', null, null]);
 });
 
+test('what runs and is stuck is killed and started again; stuck for a moment is not enough', async () => {
+  let looks = 0;
+  const { one, said } = aProcess(steady, { stuck: { isStuck: async () => (looks += 1) !== 2 && one.record.restarts === 0, everyMs: 100, forMs: 500 } });
+  await one.start();
+  await until('the restart', async () => one.record.restarts === 1 && one.record.state === 'running', 10_000);
+  await one.stop(5000);
+  assert.ok(looks > 6);
+  assert.deepEqual(said.filter((line) => line.includes('stuck')), ['worker has been stuck for 0.5 s: killed']);
+});
+
 test('a supervisor pauses one program and starts it again; stopped, it has forgotten the pause', async () => {
   const { spec } = aProcess(steady).one;
   const dataDir = join(dir, 'paused');
