@@ -3,9 +3,9 @@
 // nothing else. Invariant: two at once do not mix; a build that failed is not taken for one.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -15,8 +15,8 @@ const stamped = (text) => `[${(performance.now() / 1000).toFixed(1).padStart(5)}
 const say = (text) => console.error(stamped(text));
 
 /** Exits with one message when the machine lacks something; otherwise leaves node_modules and dist/ up to date. */
-export async function bootstrap({ servers }) {
-  const missing = [...missingPlatform(), ...(servers ? await missingServerTools() : [])];
+export async function bootstrap() {
+  const missing = missingPlatform();
   if (missing.length > 0) {
     console.error(`Sluice cannot start here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
     process.exit(1);
@@ -40,48 +40,6 @@ function missingPlatform() {
   if (major < 20 || (major === 20 && minor < 19)) missing.push(`Node.js >= 20.19 is needed, this is ${process.versions.node}: install it from nodejs.org or your distribution`);
   if (process.platform !== 'linux') missing.push(`The embedded servers need Linux, this is ${process.platform}: use a Linux machine, container or virtual machine`);
   return missing;
-}
-
-/** What the embedded servers need besides Node, each with the Debian package that brings it; nothing for servers whose address is given. */
-async function missingServerTools() {
-  const settings = { ...(existsSync(at('.env')) && (await import('node:util')).parseEnv(readFileSync(at('.env'), 'utf8'))), ...process.env };
-  return [...(settings.KAFKA_BROKER && settings.CONNECT_URL ? [] : await missingForKafka()), ...(settings.REDIS_HOST && settings.TEMPORAL_ADDRESS ? [] : await missingForWheels())];
-}
-
-async function missingForKafka() {
-  const missing = [];
-  const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin/java') : 'java';
-  const version = /version "(\d+)/.exec((await output(java, ['-version'])) ?? '')?.[1];
-  if (!version) missing.push('Java >= 17 is missing: apt install openjdk-17-jre-headless');
-  else if (Number(version) < 17) missing.push(`Java >= 17 is needed, ${java} is ${version}: apt install openjdk-17-jre-headless`);
-  if (!isOnPath('mvn')) missing.push('Maven is missing: apt install maven');
-  return missing;
-}
-
-async function missingForWheels() {
-  if (!isOnPath('python3')) return ['Python 3 is missing: apt install python3 python3-venv'];
-  return (await output('python3', ['-c', 'import venv, ensurepip'])) === null ? ['Python\'s venv module is missing: apt install python3-venv'] : [];
-}
-
-function isOnPath(name) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** Everything a program prints, or null when it cannot be run or fails. */
-function output(file, args) {
-  return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let text = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
-    child.on('error', () => resolve(null)).on('close', (code) => resolve(code === 0 ? text : null));
-  });
 }
 
 /** npm records what it installed; a package of another platform is rightly absent. */
@@ -178,4 +136,4 @@ async function takeLock() {
   }
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await bootstrap({ servers: false });
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await bootstrap();

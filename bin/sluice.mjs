@@ -2,5 +2,5 @@
 // `sluice …`: puts the checkout in order (install, build), then hands over to the built command line.
 import { bootstrap } from './bootstrap.mjs';
 
-await bootstrap({ servers: process.argv[2] === 'up' });
+await bootstrap();
 await import('../dist/main/cli.js');

@@ -3,6 +3,7 @@
  * A server whose address is given is somebody else's: it is used, never started or stopped.
  */
 import { resolve } from 'node:path';
+import { kafkaSecurity, postgresTls, redisTls, temporalSecurity } from './access-tls.ts';
 import { requireSecret, type SecretName, type Settings } from './config.ts';
 
 /** Where the servers that the stack starts listen. */
@@ -25,6 +26,9 @@ export const isGiven = (loaded: Settings, server: ServerName): boolean => loaded
 /** The always present database of a PostgreSQL server: from it the others are made. */
 export const maintenanceDatabase = 'postgres';
 
+/** The Redis user of the consumers. Pipelines that share a Redis have one each, named by their prefix. */
+export const consumerUser = ({ REDIS_KEY_PREFIX: prefix }: Settings): string => ['sluice-consumer', ...(/[\w-]+/.exec(prefix) ?? [])].join('-');
+
 export const access = {
   /** PostgreSQL, its administrator; `database` instead of the source. */
   owner: (loaded: Settings, database = loaded.POSTGRES_DB) => ({ ...postgres(loaded), database, user: loaded.POSTGRES_USER, password: requireSecret(loaded, 'POSTGRES_PASSWORD') }),
@@ -45,14 +49,15 @@ export const access = {
   /** PostgreSQL as Kafka Connect reaches it. */
   connectorSource: (loaded: Settings) => ({ host: loaded.CONNECT_POSTGRES_HOST ?? postgres(loaded).host, port: loaded.CONNECT_POSTGRES_PORT ?? loaded.POSTGRES_PORT }),
   /** Redis, the pipeline's keys only. */
-  replica: (loaded: Settings) => ({ ...redis(loaded), user: 'sluice-consumer', password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
+  replica: (loaded: Settings) => ({ ...redis(loaded), user: consumerUser(loaded), password: requireSecret(loaded, 'SLUICE_REDIS_PASSWORD') }),
   /** Redis, its administrator. */
   redisAdmin: (loaded: Settings) => ({ ...redis(loaded), user: 'default', password: requireSecret(loaded, 'REDIS_PASSWORD') }),
   /** The folder of BATCH_STAGING=directory. */
   stagingDir: (loaded: Settings): string => loaded.BATCH_STAGING_DIR ?? resolve(loaded.SLUICE_DATA_DIR, 'staging'),
+  kafka: (loaded: Settings) => ({ brokers: access.brokers(loaded), ...kafkaSecurity(loaded) }),
   brokers: (loaded: Settings): string[] => loaded.KAFKA_BROKER?.split(',') ?? [`${loopback}:${loaded.KAFKA_PORT}`],
   connectUrl: (loaded: Settings): string => loaded.CONNECT_URL ?? `http://${loopback}:${loaded.CONNECT_PORT}`,
-  temporal: (loaded: Settings) => ({ address: loaded.TEMPORAL_ADDRESS ?? `${loopback}:${loaded.TEMPORAL_PORT}`, namespace: loaded.TEMPORAL_NAMESPACE }),
+  temporal: (loaded: Settings) => ({ address: loaded.TEMPORAL_ADDRESS ?? `${loopback}:${loaded.TEMPORAL_PORT}`, namespace: loaded.TEMPORAL_NAMESPACE, ...temporalSecurity(loaded) }),
 };
 
 /** Where everything is, for a person; only a Temporal of ours is known to have its web interface. */
@@ -65,5 +70,5 @@ export const urlsOf = (loaded: Settings): Record<ServerName, string> & { tempora
   temporal: access.temporal(loaded).address,
 });
 
-const postgres = ({ POSTGRES_HOST: host = loopback, POSTGRES_PORT: port, POSTGRES_DB: database }: Settings) => ({ host, port, database });
-const redis = ({ REDIS_HOST: host = loopback, REDIS_PORT: port }: Settings) => ({ host, port });
+const postgres = (loaded: Settings) => ({ host: loaded.POSTGRES_HOST ?? loopback, port: loaded.POSTGRES_PORT, database: loaded.POSTGRES_DB, ...postgresTls(loaded) });
+const redis = (loaded: Settings) => ({ host: loaded.REDIS_HOST ?? loopback, port: loaded.REDIS_PORT, ...(loaded.REDIS_CLUSTER === 'on' && { clusterPrefix: loaded.REDIS_KEY_PREFIX }), ...redisTls(loaded) });

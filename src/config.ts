@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
-import type { RuleLimits } from './domain/rules/rule.ts';
 import { Secret } from './domain/secret.ts';
+import { halfGiven } from './domain/setting-pairs.ts';
 
 const environment: Record<string, string | undefined> = process.env;
 
@@ -37,6 +37,8 @@ const hostPorts = (port: number, most: number) =>
     .transform((text) => text.split(',').map((one) => (one.includes(':') ? one : `${one}:${port}`)).join(','))
     .optional();
 const hostName = () => z.string().regex(/^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/, 'a host name or address alone, without scheme and port').optional();
+const onOff = () => z.enum(['on', 'off']).default('off');
+const file = () => z.string().min(1).optional();
 const identifier = (fallback: string) =>
   z
     .string()
@@ -57,8 +59,15 @@ export const settings = {
   POSTGRES_PORT: portNumber(15432).describe('PostgreSQL; with POSTGRES_HOST the default is 5432'),
   POSTGRES_DB: identifier('source_db').describe('Name of the source database'),
   POSTGRES_USER: identifier('postgres').describe('Owner of the source database (superuser of the embedded server); a former one can no longer log in'),
+  POSTGRES_TLS: z.enum(['off', 'require', 'verify-full']).default('off').describe('TLS to POSTGRES_HOST; require encrypts and trusts whoever answers, verify-full also checks certificate and host name'),
+  POSTGRES_TLS_CA_FILE: file().describe('Certificates that POSTGRES_TLS=verify-full trusts, PEM; without it those of Node.js. Kafka Connect reads the same path where it runs'),
   KAFKA_BROKER: hostPorts(9092, 100).describe('Kafka that is there already, host:port, several by comma; without it the stack starts one on 127.0.0.1'),
   KAFKA_PORT: portNumber(19092).describe('Kafka broker on 127.0.0.1'),
+  KAFKA_TLS: onOff().describe('TLS to KAFKA_BROKER; certificate and host name are checked'),
+  KAFKA_TLS_CA_FILE: file().describe('Certificates that KAFKA_TLS trusts, PEM; without it those of Node.js'),
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional().describe('How we log in at KAFKA_BROKER; without it nobody does'),
+  KAFKA_SASL_USERNAME: z.string().min(1).optional().describe('User or API key for KAFKA_SASL_MECHANISM'),
+  KAFKA_SASL_PASSWORD: secret().describe('Password or API secret of KAFKA_SASL_USERNAME'),
   CONNECT_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as http://connect:8083' })
     .transform((text) => text.replace(/\/+$/, ''))
@@ -69,6 +78,9 @@ export const settings = {
   CONNECT_POSTGRES_PORT: z.coerce.number().int().min(1).max(65535).optional().describe('Port on CONNECT_POSTGRES_HOST; without it POSTGRES_PORT'),
   REDIS_HOST: hostName().describe('Redis that is there already; without it the stack starts one on 127.0.0.1'),
   REDIS_PORT: portNumber(16379).describe('Redis; with REDIS_HOST the default is 6379'),
+  REDIS_TLS: onOff().describe('TLS to REDIS_HOST; certificate and host name are checked'),
+  REDIS_TLS_CA_FILE: file().describe('Certificates that REDIS_TLS trusts, PEM; without it those of Node.js'),
+  REDIS_CLUSTER: onOff().describe('Whether REDIS_HOST is a node of a Redis Cluster; needs REDIS_KEY_PREFIX'),
   REDIS_KEY_PREFIX: z
     .string()
     .regex(/^(\{[A-Za-z0-9_-]+\}:)?$/, 'empty, or a hash tag such as {shop}:')
@@ -77,6 +89,11 @@ export const settings = {
   TEMPORAL_ADDRESS: hostPorts(7233, 1).describe('Temporal that is there already, host:port; without it the stack starts one on 127.0.0.1'),
   TEMPORAL_PORT: portNumber(17233).describe('Temporal gRPC on 127.0.0.1'),
   TEMPORAL_UI_PORT: portNumber(18233).describe('Temporal Web on 127.0.0.1'),
+  TEMPORAL_TLS: onOff().describe('TLS to TEMPORAL_ADDRESS; certificate and host name are checked'),
+  TEMPORAL_TLS_CA_FILE: file().describe('Certificates that TEMPORAL_TLS trusts, PEM; without it those of the system'),
+  TEMPORAL_TLS_CERT_FILE: file().describe('Our certificate for TEMPORAL_TLS, PEM, where the server asks for one'),
+  TEMPORAL_TLS_KEY_FILE: file().describe('Key of TEMPORAL_TLS_CERT_FILE, PEM'),
+  TEMPORAL_API_KEY: secret().describe('API key of Temporal Cloud, sent with every call'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
 
   POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated when not given'),
@@ -183,7 +200,7 @@ export const secretNames = [
 export type SecretName = (typeof secretNames)[number];
 
 /** Secrets that only an operator can know: never generated, in force when this start was given them. */
-export const givenSecretNames = ['ALERT_WEBHOOK_URL', 'ALERT_WEBHOOK_SECRET', 'ALERT_SLACK_URL'] as const;
+export const givenSecretNames = ['ALERT_WEBHOOK_URL', 'ALERT_WEBHOOK_SECRET', 'ALERT_SLACK_URL', 'KAFKA_SASL_PASSWORD', 'TEMPORAL_API_KEY'] as const;
 const allSecretNames = [...secretNames, ...givenSecretNames];
 
 /** Where the passwords in force are recorded. */
@@ -227,14 +244,14 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
  */
 export function loadSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
   const { given, dotenv, recorded, dataDir } = readSources(env, cwd);
-  return parseSettings({ ...dotenv, ...recorded, ...given }, dataDir, cwd);
+  return parseSettings({ ...dotenv, ...recorded, ...given }, { said: { ...dotenv, ...given }, dataDir, cwd });
 }
 
 /** The settings that a start is to put in force: a password in `.env` goes before the recorded one, and what only an operator knows is not kept. */
 export function loadStartSettings(env: Record<string, string | undefined> = environment, cwd = process.cwd()): Settings {
   const { given, dotenv, recorded, dataDir } = readSources(env, cwd);
   const kept = Object.fromEntries(Object.entries(recorded).filter(([name]) => !givenSecretNames.some((one) => one === name)));
-  return parseSettings({ ...kept, ...dotenv, ...given }, dataDir, cwd);
+  return parseSettings({ ...kept, ...dotenv, ...given }, { said: { ...dotenv, ...given }, dataDir, cwd });
 }
 
 type Source = Record<string, string | undefined>;
@@ -249,17 +266,17 @@ function readSources(env: Source, cwd: string): { given: Source; dotenv: Source;
 /** The ports of servers that are there already. */
 const usualPorts = (values: Source): Source => ({ ...(values['POSTGRES_HOST'] && { POSTGRES_PORT: '5432' }), ...(values['REDIS_HOST'] && { REDIS_PORT: '6379' }) });
 
-function parseSettings(values: Source, dataDir: string, cwd: string): Settings {
+/** Settings that name a file or folder: relative to where we were started. */
+const paths = ['SLUICE_TOOLS_DIR', 'BATCH_STAGING_DIR', 'ALERT_ROUTES_FILE', 'POSTGRES_TLS_CA_FILE', 'KAFKA_TLS_CA_FILE', 'REDIS_TLS_CA_FILE', 'TEMPORAL_TLS_CA_FILE', 'TEMPORAL_TLS_CERT_FILE', 'TEMPORAL_TLS_KEY_FILE'] as const;
+
+/** `said`: without what an earlier start recorded, which need not fit what is said now. */
+function parseSettings(values: Source, { said, dataDir, cwd }: { said: Source; dataDir: string; cwd: string }): Settings {
   const parsed = settingsSchema.safeParse({ ...usualPorts(values), ...values });
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((issue) => {
-      const name = String(issue.path[0]) as keyof typeof settings;
-      return `${name}: ${issue.message}. ${settings[name]?.description ?? ''}`;
-    });
-    throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
-  }
-  const { SLUICE_TOOLS_DIR: toolsDir, BATCH_STAGING_DIR: stagingDir, ALERT_ROUTES_FILE: routesFile } = parsed.data;
-  return { ...parsed.data, SLUICE_DATA_DIR: dataDir, SLUICE_TOOLS_DIR: resolve(cwd, toolsDir), ...(stagingDir && { BATCH_STAGING_DIR: resolve(cwd, stagingDir) }), ...(routesFile && { ALERT_ROUTES_FILE: resolve(cwd, routesFile) }) };
+  const told = (name: string, message: string): string => `${name}: ${message}. ${settings[name as keyof typeof settings]?.description ?? ''}`;
+  const lines = parsed.success ? halfGiven(parsed.data).filter(({ setting }) => said[setting] !== undefined).map(({ setting, needs }) => told(setting, `needs ${needs} too`)) : parsed.error.issues.map((issue) => told(String(issue.path[0]), issue.message));
+  if (!parsed.success || lines.length > 0) throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
+  const { data } = parsed;
+  return { ...data, SLUICE_DATA_DIR: dataDir, ...Object.fromEntries(paths.flatMap((name) => (data[name] === undefined ? [] : [[name, resolve(cwd, data[name])]]))) };
 }
 
 function withoutEmpty(env: Record<string, string | undefined>): Record<string, string | undefined> {
@@ -271,18 +288,4 @@ export function requireSecret(loaded: Settings, name: SecretName | (typeof given
   const value = loaded[name];
   if (!value) throw new ConfigError(`${name} is not set. Start the stack once (npm start generates it) or set it in the environment.`);
   return value;
-}
-
-/** The thresholds of the stream's rules; money in whole cents. */
-export function ruleLimits(loaded: Settings): RuleLimits {
-  const [whole = '', fraction = ''] = loaded.HIGH_VALUE_ORDER_THRESHOLD.split('.');
-  return {
-    highValueCents: Number(whole + fraction.padEnd(2, '0')),
-    bulkOrdersMax: loaded.BULK_ORDERS_MAX,
-    stockDepletionUnitsMax: loaded.STOCK_DEPLETION_UNITS_MAX,
-    lowStockBelow: loaded.LOW_STOCK_BELOW,
-    geoSharePercent: loaded.GEO_SHARE_PERCENT,
-    geoCustomersMin: loaded.GEO_CUSTOMERS_MIN,
-    orderRateWarmMinutes: loaded.ORDER_RATE_WARM_MINUTES,
-  };
 }

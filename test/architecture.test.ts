@@ -41,7 +41,8 @@ const imports: Import[] = sources
 /** What each part of src/ may import of ours: parts, or single files of them. */
 const mayImport: Record<string, string[]> = {
   'config.ts': ['domain'],
-  'access.ts': ['config.ts'],
+  'access.ts': ['access-tls.ts', 'config.ts'],
+  'access-tls.ts': ['config.ts'],
   'ms.d.ts': [],
   domain: [],
   workflows: ['domain/alert.ts', 'domain/alert-message.ts', 'domain/alert-notice.ts', 'domain/batch-window.ts', 'domain/batch-staging.ts'],
@@ -54,8 +55,9 @@ const mayImport: Record<string, string[]> = {
   generator: ['adapters', 'domain', 'telemetry'],
   dlq: ['adapters', 'domain', 'replica', 'telemetry/failpoint.ts'],
   verify: ['adapters', 'batch', 'domain', 'replica/lag.ts'],
-  stack: ['access.ts', 'adapters', 'domain', 'config.ts', 'replica', 'telemetry'],
-  cli: ['access.ts', 'adapters', 'batch', 'config.ts', 'dlq', 'domain', 'generator', 'replica', 'stack', 'telemetry/failpoint.ts', 'verify'],
+  stack: ['access-tls.ts', 'access.ts', 'adapters', 'domain', 'config.ts', 'replica', 'telemetry'],
+  doctor: ['access.ts', 'adapters', 'config.ts', 'domain', 'stack'],
+  cli: ['access.ts', 'adapters', 'batch', 'config.ts', 'dlq', 'doctor', 'domain', 'generator', 'replica', 'stack', 'telemetry/failpoint.ts', 'verify'],
   main: ['access.ts', 'activities', 'adapters', 'batch', 'cli', 'config.ts', 'consumers', 'domain', 'generator', 'replica', 'stack', 'telemetry', 'verify'],
 };
 /** They import types at most, so everyone may name a workflow. */
@@ -80,7 +82,7 @@ test('drivers are imported by adapters, main and stack only', () => {
 test('each driver has one adapter', () => {
   const homes: Record<string, RegExp> = {
     kafkajs: /^src\/adapters\/kafka-/,
-    ioredis: /^src\/adapters\/redis\.ts$/,
+    ioredis: /^src\/adapters\/redis(-connection)?\.ts$/,
     pg: /^src\/adapters\/postgres(-copy)?\.ts$/,
     '@duckdb/node-api': /^src\/adapters\/duckdb\.ts$/,
   };

@@ -33,12 +33,12 @@ export interface TestPostgres {
   stop: () => Promise<void>;
 }
 
-/** Starts it in a folder of its own on a free port. */
-export async function startPostgres(): Promise<TestPostgres> {
+/** Starts it in a folder of its own on a free port; `options` go before those of the stack. */
+export async function startPostgres(options: Record<string, string> = {}): Promise<TestPostgres> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
   const settings = settleSecrets(loadSettings({ SLUICE_DATA_DIR: dir, POSTGRES_PORT: String(await findFreePort()) }));
   const spec = postgresServer(settings, placePostgres(dir, () => undefined));
-  let server = await start(spec);
+  let server = await start(spec, options);
   await prepareDatabase(settings);
   const maintenance = connectAdmin(settings, 'postgres');
   const opened: Database[] = [maintenance];
@@ -57,7 +57,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     restart: async () => {
       await end(server, 'SIGQUIT');
-      server = await start(spec);
+      server = await start(spec, options);
     },
     stop: async () => {
       await Promise.all(opened.map((db) => db.close()));
@@ -68,9 +68,10 @@ export async function startPostgres(): Promise<TestPostgres> {
   };
 }
 
-async function start({ command, ready }: ServerSpec): Promise<ChildProcess> {
-  const { file, args, ...options } = await command(new AbortController().signal);
-  const server = spawn(file, args, { ...options, stdio: 'ignore' });
+async function start({ command, ready }: ServerSpec, options: Record<string, string>): Promise<ChildProcess> {
+  const { file, args, ...where } = await command(new AbortController().signal);
+  const more = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const server = spawn(file, [...args, ...more], { ...where, stdio: 'ignore' });
   assert.ok(ready !== 'message');
   await until('PostgreSQL answers', () => ready().then(() => true, () => false));
   return server;

@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { access } from '../src/access.ts';
 import { connectRedis, type RedisStore } from '../src/adapters/redis.ts';
-import { loadSettings } from '../src/config.ts';
+import { loadSettings, type Settings } from '../src/config.ts';
 import type { Secret } from '../src/domain/secret.ts';
 import { findFreePort } from '../src/stack/ports.ts';
 import { createProgress } from '../src/stack/progress.ts';
@@ -14,6 +15,7 @@ import { fetchTools } from '../src/stack/tools.ts';
 
 export interface TestRedis {
   port: number;
+  settings: Settings;
   /** Of the administrator. */
   password: Secret;
   /** As the consumers see it. */
@@ -37,13 +39,12 @@ export async function startRedis(keyPrefix = ''): Promise<TestRedis> {
   const spec = redisServer(settings, tools);
   const { file, args, env, cwd } = await spec.command(signal);
   const server = spawn(file, args, { env, cwd, stdio: 'ignore' });
-  const connect = (user: string, password: Secret): RedisStore =>
-    connectRedis({ host: '127.0.0.1', port: settings.REDIS_PORT, user, password, name: 'test' });
-  const store = connect('sluice-consumer', settings.SLUICE_REDIS_PASSWORD);
-  const admin = connect('default', settings.REDIS_PASSWORD);
+  const store = connectRedis({ ...access.replica(settings), name: 'test' });
+  const admin = connectRedis({ ...access.redisAdmin(settings), name: 'test' });
   await Promise.all([store.ping(), admin.ping()]);
   return {
     port: settings.REDIS_PORT,
+    settings,
     password: settings.REDIS_PASSWORD,
     store,
     admin,

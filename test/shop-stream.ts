@@ -9,7 +9,7 @@ import { aChange, aCustomer, anOrder, anOrderItem, aProduct, aRecord, aTombstone
 
 export const tableNames = ['customers', 'products', 'orders', 'order_items'] as const;
 type TableName = (typeof tableNames)[number];
-export const partitionCount = 2;
+const partitionCount = 2;
 
 export interface History {
   /** `<table>-<partition>` → records in offset order; offsets have gaps. */

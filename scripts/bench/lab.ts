@@ -76,7 +76,7 @@ export async function startLab(redisFile: string | undefined): Promise<Lab> {
     return {
       settings,
       dir,
-      kafka: { brokers: access.brokers(settings), clientId: 'sluice-bench' },
+      kafka: { ...access.kafka(settings), clientId: 'sluice-bench' },
       redis: servers,
       environment: ({ port }, topicPrefix) => ({ ...settingsEnvironment(settings), REDIS_PORT: String(port), TOPIC_PREFIX: topicPrefix }),
       addTopics: (topicPrefix) => createTopics({ ...settings, TOPIC_PREFIX: topicPrefix }),

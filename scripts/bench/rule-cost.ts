@@ -3,7 +3,8 @@
  * out, with all that only it needs; rules that this load does not reach, and those over a closed minute, are called alone.
  */
 import { connectRedis } from '../../src/adapters/redis.ts';
-import { loadSettings, ruleLimits } from '../../src/config.ts';
+import { loadSettings } from '../../src/config.ts';
+import { ruleLimits } from '../../src/domain/rules/limits.ts';
 import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim } from '../../src/consumers/processor.ts';
 import { createStreamWindows } from '../../src/consumers/stream/windows.ts';

@@ -7,6 +7,10 @@ const statusSchema = z.object({
   tasks: z.array(z.object({ id: z.number(), state: z.string(), trace: z.string().optional() })),
 });
 
+const workerSchema = z.object({ version: z.string(), kafka_cluster_id: z.string() });
+const pluginsSchema = z.array(z.object({ class: z.string(), version: z.string().nullish() }));
+const validationSchema = z.object({ configs: z.array(z.object({ value: z.object({ name: z.string(), errors: z.array(z.string()) }) })) });
+
 /** Debezium's LSNs: numbers, exact below 2^53. */
 const lsn = z.number().nullish();
 const offsetsSchema = z.object({ offsets: z.array(z.object({ offset: z.object({ lsn, lsn_proc: lsn, lsn_commit: lsn }).nullable() })) });
@@ -53,6 +57,15 @@ export function createConnectClient(baseUrl: string) {
       if (current && sameEntries(current, wanted)) return 'unchanged';
       await ask('PUT', `/connectors/${name}/config`, wanted);
       return 'applied';
+    },
+    /** The worker's version and the Kafka cluster it belongs to. */
+    worker: async () => workerSchema.parse(await ask('GET', '/')),
+    /** Version of a connector plugin; null when it is not installed. */
+    pluginVersion: async (pluginClass: string): Promise<string | null> => pluginsSchema.parse(await ask('GET', '/connector-plugins')).find((one) => one.class === pluginClass)?.version ?? null,
+    /** What the plugin, which connects to the source for it, finds wrong in a configuration, by setting. */
+    validate: async (name: string, config: Record<string, string>): Promise<Record<string, string[]>> => {
+      const { configs } = validationSchema.parse(await ask('PUT', `/connector-plugins/${config['connector.class']}/config/validate`, { name, ...config }));
+      return Object.fromEntries(configs.filter(({ value }) => value.errors.length > 0).map(({ value }) => [value.name, value.errors]));
     },
     /** Null when no such connector is registered. Right after a start UNASSIGNED is normal. */
     connectorStatus: async (name: string): Promise<ConnectorStatus | null> =>

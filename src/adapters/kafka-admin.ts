@@ -1,5 +1,5 @@
 /** Topics, offsets and the identity of a Kafka cluster. With kafka-consumer.ts and kafka-producer.ts the only importer of kafkajs. */
-import kafkajs, { type Admin, type DescribeConfigResponse } from 'kafkajs';
+import kafkajs, { type Admin, type DescribeConfigResponse, type PartitionMetadata } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 import { createClient, translateKafkaError, type KafkaOptions } from './kafka-client.ts';
 
@@ -16,6 +16,21 @@ export interface PartitionBounds {
   partition: number;
   low: bigint;
   high: bigint;
+}
+
+export interface TopicDescription {
+  topic: string;
+  partitions: number;
+  /** Of the partition that has fewest. */
+  replicas: number;
+  /** Partitions without a leader. */
+  leaderless: number;
+  config: Record<string, string>;
+}
+
+export interface ClusterDescription {
+  brokers: number;
+  topics: TopicDescription[];
 }
 
 export type KafkaAdmin = ReturnType<typeof createKafkaAdmin>;
@@ -77,11 +92,23 @@ export function createKafkaAdmin(options: KafkaOptions) {
           .sort((a, b) => a.partition - b.partition),
       ),
     ...ofGroups(admin, run),
+    /** The cluster and those of the topics that exist, with their settings in force. */
+    describe: (topics: string[]) => run(() => describe(admin, topics)),
     /** Removes what stands before `offset`. Safe to repeat. */
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     close: () => admin.disconnect(),
   };
+}
+
+async function describe(admin: Admin, wanted: string[]): Promise<ClusterDescription> {
+  const [{ brokers }, names] = [await admin.describeCluster(), new Set(await admin.listTopics())];
+  const topics = wanted.filter((topic) => names.has(topic));
+  if (topics.length === 0) return { brokers: brokers.length, topics: [] };
+  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })) });
+  const configs = new Map(resources.map(({ resourceName, configEntries }) => [resourceName, Object.fromEntries(configEntries.map((entry) => [entry.configName, entry.configValue]))]));
+  const found = (await admin.fetchTopicMetadata({ topics })).topics;
+  return { brokers: brokers.length, topics: found.map(({ name, partitions }) => ({ topic: name, ...shapeOf(partitions), config: configs.get(name) ?? {} })) };
 }
 
 /** What is asked about a consumer group. */
@@ -97,6 +124,12 @@ function ofGroups(admin: Admin, run: <T>(work: () => Promise<T>) => Promise<T>) 
     memberIds: (group: string): Promise<string[]> => run(async () => (await admin.describeGroups([group])).groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))),
   };
 }
+
+const shapeOf = (partitions: PartitionMetadata[]): Pick<TopicDescription, 'partitions' | 'replicas' | 'leaderless'> => ({
+  partitions: partitions.length,
+  replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+  leaderless: partitions.filter(({ leader }) => leader < 0).length,
+});
 
 function requirePartitions({ topic, partitions }: TopicSpec, found: number): void {
   if (found === partitions) return;

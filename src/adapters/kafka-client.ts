@@ -1,17 +1,23 @@
 /** How every kafkajs client of ours is made, and how its errors become ours. */
-import { Kafka, logLevel, type IHeaders } from 'kafkajs';
+import { Kafka, logLevel, type IHeaders, type SASLOptions } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { TlsOptions } from './tls.ts';
 
 export interface KafkaOptions {
   brokers: string[];
   clientId: string;
+  tls?: TlsOptions;
+  sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: Secret };
 }
 
 /** kafkajs prints to stdout by default; it is silenced: what matters comes back as errors and events. */
-export function createClient({ brokers, clientId }: KafkaOptions): Kafka {
+export function createClient({ brokers, clientId, tls, sasl }: KafkaOptions): Kafka {
   return new Kafka({
     brokers,
     clientId,
+    ...(tls && { ssl: { ...(tls.ca && { ca: tls.ca }) } }),
+    ...(sasl && { sasl: { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password.reveal() } as SASLOptions }),
     logLevel: logLevel.NOTHING,
     connectionTimeout: 3000,
     requestTimeout: 30_000,

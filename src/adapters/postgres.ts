@@ -6,6 +6,7 @@ import { DatabaseError, Pool, type PoolClient, type QueryResult, types } from 'p
 import { PipelineError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
 import { copyOut } from './postgres-copy.ts';
+import type { TlsOptions } from './tls.ts';
 
 export interface PostgresOptions {
   host: string;
@@ -13,6 +14,7 @@ export interface PostgresOptions {
   database: string;
   user: string;
   password: Secret;
+  tls?: TlsOptions;
   /** application_name: shown in pg_stat_activity. */
   name: string;
   /** Most connections; default 4. */
@@ -68,6 +70,7 @@ export function connectPostgres(options: PostgresOptions): Database {
     database: options.database,
     user: options.user,
     password: () => options.password.reveal(),
+    ...(options.tls && { ssl: { host: options.host, rejectUnauthorized: options.tls.verify !== false, ...(options.tls.ca && { ca: options.tls.ca }) } }), // `host`: what the certificate must be made out to, an address too
     application_name: options.name,
     max: options.max ?? 4,
     connectionTimeoutMillis: 5_000,

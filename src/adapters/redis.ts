@@ -1,26 +1,11 @@
 /**
- * The only importer of the Redis driver. Speaks in keys, strings and hashes; errors leave as PipelineError.
- * Reconnects for ever with back-off: a command waits until Redis is back, so callers never see a lost connection
- * unless they set `failFast`.
+ * With redis-connection.ts the only importer of the Redis driver. Speaks in keys, strings and hashes; errors leave as PipelineError.
+ * A command waits until Redis is back, so callers never see a lost connection unless they set `failFast`.
  */
 import { readFileSync } from 'node:fs';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { PipelineError } from '../domain/errors.ts';
-import type { Secret } from '../domain/secret.ts';
-
-export interface RedisOptions {
-  host: string;
-  port: number;
-  /** ACL user; `default` is the admin. */
-  user: string;
-  password: Secret;
-  /** Shown in CLIENT LIST. */
-  name: string;
-  /** Fail a command at once when Redis is away (CLI) instead of waiting for it (consumers). */
-  failFast?: boolean;
-  /** Called at every lost and every new connection. */
-  onConnection?: (state: 'up' | 'down') => void;
-}
+import { openRedis, serversOf, type RedisOptions } from './redis-connection.ts';
 
 export type RedisStore = ReturnType<typeof connectRedis>;
 
@@ -28,35 +13,30 @@ const readScript = (name: string): string => readFileSync(new URL(`./${name}.lua
 
 /** Connection states and replies of one Redis; every method is one round trip unless it says otherwise. */
 export function connectRedis(options: RedisOptions) {
-  const redis = new Redis({
-    host: options.host,
-    port: options.port,
-    username: options.user,
-    password: options.password.reveal(),
-    connectionName: options.name,
-    maxRetriesPerRequest: options.failFast ? 1 : null,
-    retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), 3000),
-    lazyConnect: false,
-  });
+  const redis = openRedis(options);
   redis.defineCommand('commitBatch', { lua: readScript('commit') });
   redis.defineCommand('tellStatus', { lua: readScript('status') });
+  redis.defineCommand('deniedCommands', { lua: readScript('denied') });
   redis.defineCommand('settleFields', { lua: readScript('settle') });
   for (const name of alertScripts) redis.defineCommand(`${name}Alert`, { lua: readScript(`alert-${name}`) });
   for (const name of batchScripts) redis.defineCommand(`${name}Batch`, { lua: readScript(name) });
-  redis.on('ready', () => options.onConnection?.('up'));
-  redis.on('close', () => options.onConnection?.('down'));
   redis.on('error', () => undefined); // each failed command rejects on its own; `close` tells of the connection
 
   const guard: Guard = async (run) => {
     try {
-      return await run();
+      return await (options.failFast && options.clusterPrefix !== undefined ? withDeadline(run()) : run());
     } catch (error) {
       throw translate(error);
     }
   };
 
   return {
-    ping: () => guard(() => redis.ping()),
+    /** Whether it answers; of a cluster the node that holds the keys. */
+    ping: (): Promise<unknown> => guard<unknown>(() => (options.clusterPrefix === undefined ? redis.ping() : redis.exists(`${options.clusterPrefix}cdc:status`))),
+    /** The fields of INFO. */
+    info: (): Promise<Record<string, string>> => guard(async () => Object.fromEntries([...(await redis.info()).matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, name = '', value = '']) => [name, value]))),
+    /** Which of these commands this user may not send (denied.lua); nothing is run. */
+    denied: (commands: string[]): Promise<string[]> => guard(() => (redis as unknown as Scripts).deniedCommands(0, ...commands) as Promise<string[]>),
     strings: (keys: string[]): Promise<(string | null)[]> => guard(async () => (keys.length === 0 ? [] : redis.mget(keys))),
     set: (key: string, value: string, ttlMs?: number) =>
       guard(() => (ttlMs === undefined ? redis.set(key, value) : redis.set(key, value, 'PX', ttlMs))),
@@ -84,16 +64,31 @@ export function connectRedis(options: RedisOptions) {
     /** The scripts of alerts (alert-project.lua, alert-admit.lua). */
     alertScript: (name: AlertScript, keys: string[], args: (string | number)[]): Promise<unknown> =>
       guard(() => (redis as unknown as Scripts)[`${name}Alert`](keys.length, ...keys, ...args)),
-    /** Makes an ACL user what `rules` say. False when the server has no ACL file to keep it in: it is gone with its next restart. */
+    /** Makes an ACL user what `rules` say, in every node of a cluster. False when a server has no ACL file to keep it in: it is gone with its next restart. */
     setUser: (name: string, rules: string[]): Promise<boolean> =>
       guard(async () => {
-        await redis.call('ACL', 'SETUSER', name, ...rules);
-        return redis.call('ACL', 'SAVE').then(() => true, () => false);
+        const kept: boolean[] = [];
+        for (const server of await serversOf(redis, 'all')) {
+          await server.call('ACL', 'SETUSER', name, ...rules);
+          kept.push(await server.call('ACL', 'SAVE').then(() => true, () => false));
+        }
+        return kept.every(Boolean);
       }),
     close: async () => {
       redis.disconnect();
     },
   };
+}
+
+/** The driver's cluster keeps a command until the cluster is back; this is for who does not want to wait. */
+const clusterAnswerMs = 5000;
+
+async function withDeadline<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${clusterAnswerMs / 1000} s`)), clusterAnswerMs);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 type Guard = <T>(run: () => Promise<T>) => Promise<T>;
@@ -124,12 +119,14 @@ function bulkReads(redis: Redis, guard: Guard) {
       guard(async () => (await redis.xrange(key, '-', '+')).map(([, flat]) => fieldMap(flat))),
     /** Pages of keys that match a glob; a key may come twice. */
     scan: async function* (pattern: string, pageSize = 1000): AsyncGenerator<string[]> {
-      let cursor = '0';
-      do {
-        const [next, keys] = await guard(() => redis.scan(cursor, 'MATCH', pattern, 'COUNT', pageSize));
-        cursor = next;
-        if (keys.length > 0) yield keys;
-      } while (cursor !== '0');
+      for (const server of await serversOf(redis, 'master')) {
+        let cursor = '0';
+        do {
+          const [next, keys] = await guard(() => server.scan(cursor, 'MATCH', pattern, 'COUNT', pageSize));
+          cursor = next;
+          if (keys.length > 0) yield keys;
+        } while (cursor !== '0');
+      }
     },
   };
 }
@@ -169,6 +166,7 @@ interface Scripts extends Record<`${BatchScript}Batch` | `${AlertScript}Alert`, 
   /** The driver flattens its arguments: spreading thousands of them would only copy them once more. */
   commitBatch(keyCount: number, keys: string[], args: (string | number)[]): Promise<unknown>;
   tellStatus(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
+  deniedCommands: Run;
   settleFields(keyCount: number, ...keysAndArgs: string[]): Promise<unknown>;
 }
 

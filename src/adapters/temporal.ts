@@ -1,11 +1,26 @@
 /** The only importer of the Temporal client: connection, schedules, and workflows from outside. Workers are made in src/main. */
-import { Client, Connection, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
+import { Client, Connection, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError, isGrpcServiceError, type TLSConfig } from '@temporalio/client';
 import { PipelineError } from '../domain/errors.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { TlsOptions } from './tls.ts';
 
 export interface TemporalOptions {
   /** host:port of the frontend. */
   address: string;
   namespace: string;
+  /** With `cert` and `key`, both PEM, we show who we are. */
+  tls?: TlsOptions & { cert?: string; key?: string };
+  apiKey?: Secret;
+}
+
+/** As the client and the worker of the SDK take it. */
+export function connectionOptions({ address, tls, apiKey }: TemporalOptions): { address: string; tls?: TLSConfig; apiKey?: string } {
+  const pair = tls?.cert && tls.key ? { clientCertPair: { crt: Buffer.from(tls.cert), key: Buffer.from(tls.key) } } : {};
+  return {
+    address,
+    ...(tls && { tls: { ...(tls.ca && { serverRootCACertificate: Buffer.from(tls.ca) }), ...pair } }),
+    ...(apiKey && { apiKey: apiKey.reveal() }),
+  };
 }
 
 export interface WorkflowSchedule {
@@ -58,8 +73,9 @@ export interface ListedWorkflow {
 export type TemporalClient = Awaited<ReturnType<typeof connectTemporal>>;
 
 /** Throws PipelineError `temporal_unavailable` while the server does not answer. */
-export async function connectTemporal({ address, namespace }: TemporalOptions) {
-  const connection = await guard(() => Connection.connect({ address, connectTimeout: '3 seconds' }));
+export async function connectTemporal(options: TemporalOptions) {
+  const { namespace } = options;
+  const connection = await guard(() => Connection.connect({ ...connectionOptions(options), connectTimeout: '3 seconds' }));
   const client = new Client({ connection, namespace });
   return {
     /** Creates the schedule, or brings an existing one up to date; whether it is paused stays the operator's word. */

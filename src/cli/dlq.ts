@@ -165,7 +165,7 @@ async function close(options: CloseOptions, command: Command, verb: string, run:
 }
 
 /** Those of changes; only they can be replayed. */
-const letterTopic = (settings: Settings, group: string = groups.cdc): LetterTopic => ({ kafka: { brokers: access.brokers(settings), clientId: 'sluice-dlq' }, topic: deadLetterTopic(group) });
+const letterTopic = (settings: Settings, group: string = groups.cdc): LetterTopic => ({ kafka: { ...access.kafka(settings), clientId: 'sluice-dlq' }, topic: deadLetterTopic(group) });
 /** And those of alerts. */
 const letterTopics = (settings: Settings): LetterTopic[] => [letterTopic(settings), letterTopic(settings, groups.alerts)];
 

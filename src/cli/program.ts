@@ -6,6 +6,7 @@ import { registerBatch } from './batch.ts';
 import { registerDlq } from './dlq.ts';
 import { registerConnector } from './connector.ts';
 import { registerDetector } from './detector.ts';
+import { registerDoctor } from './doctor.ts';
 import { registerDown } from './down.ts';
 import { registerGenerate } from './generate.ts';
 import { registerRebuild } from './rebuild.ts';
@@ -21,7 +22,7 @@ export function createProgram(): Command {
     .description('A live, exact picture of a PostgreSQL shop in Redis')
     .exitOverride()
     .showHelpAfterError();
-  const verbs = [registerUp, registerDown, registerSetup, registerStatus, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill, registerAlerts, registerGenerate, registerDetector];
+  const verbs = [registerUp, registerDown, registerSetup, registerStatus, registerDoctor, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill, registerAlerts, registerGenerate, registerDetector];
   for (const register of verbs) register(program);
   return program;
 }

@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError, loadSettings, loadStartSettings, type Settings } from '../config.ts';
+import { examineBeforeStart } from '../doctor/examine.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
 import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
 import { readStackRecord, isAlive } from '../stack/state-file.ts';
 import { createStatusReader } from '../stack/status.ts';
 import { watchStack } from '../stack/watch.ts';
+import { describeFindings } from './doctor.ts';
 import { createLiveLines } from './live-lines.ts';
 import { showLiveScreen } from './screen/live-screen.ts';
 import { isTerminal } from './screen/terminal.ts';
@@ -86,9 +88,18 @@ async function superviseDetached(settings: Settings): Promise<number> {
   return code;
 }
 
+/** Before anything is started: this machine, and the servers that are there already, must be as the pipeline needs them. */
+async function requireSoundServers(settings: Settings, print: (line: string) => void): Promise<void> {
+  const findings = (await examineBeforeStart(settings)).filter(({ level }) => level !== 'ok');
+  const problems = findings.filter(({ level }) => level === 'problem');
+  if (problems.length > 0) throw new PipelineError('server_unsound', `Nothing was started:\n${describeFindings(problems)}`);
+  if (findings.length > 0) print(describeFindings(findings));
+}
+
 /** A healthy stack that was asked to stop is a success; a start that failed has said why. */
 async function supervise(settings: Settings, options: RunStackOptions): Promise<number> {
   try {
+    await requireSoundServers(settings, options.print);
     return (await runStack(settings, options)) ? 0 : 1;
   } catch (error) {
     if (!(error instanceof PipelineError || error instanceof ConfigError)) throw error;

@@ -118,7 +118,7 @@ function connectVerify(settings: Settings, signal: AbortSignal, keysOf = (keys: 
   const topics = sourceTables.map(({ table }) => tableTopic(settings.TOPIC_PREFIX, table));
   const db = connectPostgres({ ...access.reader(settings), name, max: 4 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });
-  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: name });
+  const admin = createKafkaAdmin({ ...access.kafka(settings), clientId: name });
   return {
     deps: {
       db,

@@ -42,6 +42,7 @@ const actions = {
   server_failed: 'stop',
   server_refused: 'stop',
   tool_missing: 'stop',
+  server_unsound: 'stop',
   port_taken: 'stop',
   migration_changed: 'stop',
   bad_argument: 'stop',

@@ -12,7 +12,7 @@ import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 
 await runProcess('alerts-consumer', async ({ settings, log, signal, ready }) => {
-  const kafka = { brokers: access.brokers(settings), clientId: groups.alerts };
+  const kafka = { ...access.kafka(settings), clientId: groups.alerts };
   const temporal = await waitFor('Temporal', log, signal, () => connectTemporal(access.temporal(settings)));
   const admin = createKafkaAdmin(kafka);
   const producer = createKafkaProducer(kafka);

@@ -1,5 +1,5 @@
 /** Composition root of the stream consumer: change topics → windows of event time in Redis. */
-import { ruleLimits } from '../config.ts';
+import { ruleLimits } from '../domain/rules/limits.ts';
 import { createProgress } from '../consumers/stream/progress.ts';
 import { watchAnomalies } from '../consumers/stream/watcher.ts';
 import { createStreamWindows } from '../consumers/stream/windows.ts';

@@ -50,7 +50,7 @@ export interface Connections {
 /** Resolves when the process has been told to stop and everything is closed. */
 export async function runTableConsumer({ name, failpoints, group, tables, spec, changesMax, rowsMax, keysOf, deadLetters, windows, beside }: TableConsumer, context: ProcessContext): Promise<void> {
   const { settings, log, signal, ready } = context;
-  const kafka = { brokers: access.brokers(settings), clientId: name };
+  const kafka = { ...access.kafka(settings), clientId: name };
   const keys = keysOf(createKeys(settings.REDIS_KEY_PREFIX));
   const admin = createKafkaAdmin(kafka);
   const producer = createKafkaProducer(kafka);

@@ -16,7 +16,7 @@ import { createSuperviseActivities } from '../activities/supervise.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
-import { connectTemporal, type TemporalClient, type WorkflowSchedule } from '../adapters/temporal.ts';
+import { connectTemporal, connectionOptions, type TemporalClient, type WorkflowSchedule } from '../adapters/temporal.ts';
 import { createDirectoryStaging } from '../batch/directory-staging.ts';
 import { createRedisStaging } from '../batch/redis-staging.ts';
 import type { Settings } from '../config.ts';
@@ -62,7 +62,7 @@ await runProcess('worker', async ({ settings, log, signal, ready }) => {
     client.ensureSchedule({ id: alertSweepScheduleId, workflowType: 'sweepAlerts', workflowId: alertSweepScheduleId, taskQueue, everySeconds: 300, note: 'alerts whose workflow is gone are not open' }),
   );
   const { activities, close } = createActivities(settings, client);
-  const connection = await NativeConnection.connect({ address: temporal.address });
+  const connection = await NativeConnection.connect(connectionOptions(temporal));
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
@@ -106,7 +106,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
   const name = 'sluice-worker';
   const keys = createKeys(settings.REDIS_KEY_PREFIX);
   const topicPrefix = settings.TOPIC_PREFIX;
-  const kafka = { brokers: access.brokers(settings), clientId: name };
+  const kafka = { ...access.kafka(settings), clientId: name };
   const db = connectPostgres({ ...access.reader(settings), name, max: 2 });
   const source = connectPostgres({ ...access.replication(settings), name, max: 1 });
   const redis = connectRedis({ ...access.replica(settings), name, failFast: true });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { access, loopback } from '../access.ts';
 import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
 import type { Settings } from '../config.ts';
+import { kafkaClientEnvironment, kafkaClientProperties, sourceTls } from './connect-security.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
 import { probePort } from './ports.ts';
@@ -31,13 +32,13 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
       const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
-      writeFileSync(configFile, fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values));
+      writeFileSync(configFile, `${fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values)}${kafkaClientProperties(settings)}\n`);
       return jvmCommand({
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',
         jars: tools.kafkaJars,
         args: [configFile],
         heapMiBMax: eventSizes(settings).heapMiBMax,
-        env: { SLUICE_REPLICATION_PASSWORD: settings.SLUICE_REPLICATION_PASSWORD.reveal() },
+        env: { SLUICE_REPLICATION_PASSWORD: settings.SLUICE_REPLICATION_PASSWORD.reveal(), ...kafkaClientEnvironment(settings) },
       });
     },
     ready: async () => {
@@ -60,5 +61,5 @@ export function connectorConfig(settings: Settings): Record<string, string> {
   const { host: POSTGRES_HOST, port: POSTGRES_PORT } = access.connectorSource(settings);
   const values = { POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX, PRODUCER_BUFFER_BYTES: eventSizes(settings).producerBufferBytes };
   const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), values);
-  return z.record(z.string(), z.string()).parse(JSON.parse(text));
+  return { ...z.record(z.string(), z.string()).parse(JSON.parse(text)), ...sourceTls(settings) };
 }

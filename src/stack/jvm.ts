@@ -11,6 +11,11 @@ const flags = [
   ['-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000'],
 ].flat();
 
+export function javaProgram(): string {
+  const javaHome = inheritedEnvironment()['JAVA_HOME'];
+  return javaHome ? join(javaHome, 'bin/java') : 'java';
+}
+
 export interface JvmProgram {
   mainClass: string;
   jars: string[];
@@ -21,9 +26,8 @@ export interface JvmProgram {
 
 export function jvmCommand({ mainClass, jars, args, heapMiBMax, env = {} }: JvmProgram): Command {
   const inherited = inheritedEnvironment();
-  const javaHome = inherited['JAVA_HOME'];
   return {
-    file: javaHome ? join(javaHome, 'bin/java') : 'java',
+    file: javaProgram(),
     args: [...flags, `-Xmx${heapMiBMax}m`, `-Dlog4j2.configurationFile=${inProject('stack/log4j2.properties')}`, '-cp', jars.join(':'), mainClass, ...args],
     env: serverEnvironment(inherited, env),
   };

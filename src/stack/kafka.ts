@@ -73,7 +73,7 @@ export function topicSpecs(settings: Settings): TopicSpec[] {
  */
 export async function ensureTopics(settings: Settings): Promise<void> {
   const specs = topicSpecs(settings);
-  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-topics' });
+  const admin = createKafkaAdmin({ ...access.kafka(settings), clientId: 'sluice-topics' });
   try {
     await admin.ensureTopics(specs);
     await admin.setTopicConfig(specs.map(({ topic }) => topic), messageSize, String(eventSizes(settings).messageBytesMax));

@@ -14,7 +14,7 @@ const name = 'sluice-start';
 
 export const probes: Record<ServerName, (settings: Settings) => Promise<unknown>> = {
   postgres: (settings) => closing(connectPostgres({ ...access.owner(settings, maintenanceDatabase), name, max: 1 }), (db) => db.query('SELECT 1')),
-  kafka: (settings) => closing(createKafkaAdmin({ brokers: access.brokers(settings), clientId: name }), (admin) => admin.waitReady()),
+  kafka: (settings) => closing(createKafkaAdmin({ ...access.kafka(settings), clientId: name }), (admin) => admin.waitReady()),
   connect: (settings) => createConnectClient(access.connectUrl(settings)).ready(),
   redis: (settings) => closing(connectRedis({ ...access.redisAdmin(settings), name, failFast: true }), (redis) => redis.ping()),
   temporal: async (settings) => closing(await connectTemporal(access.temporal(settings)), (temporal) => temporal.requireNamespace()),

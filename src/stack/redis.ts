@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { loopback } from '../access.ts';
-import { inheritedEnvironment } from '../config.ts';
+import { consumerUser, loopback } from '../access.ts';
+import { inheritedEnvironment, type Settings } from '../config.ts';
 import type { Secret } from '../domain/secret.ts';
 import { probePort } from './ports.ts';
 import { probes } from './probes.ts';
@@ -18,10 +18,10 @@ import type { Tools } from './tools.ts';
 
 /** First parts of the pipeline's keys (docs/redis-keys.md); `processor` is for those that are added. */
 const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs', 'stream', 'realtime', 'alerts', 'processor'];
-/** What src/adapters/redis.ts and its scripts send, and what their driver needs to connect and to load the script. */
-const consumerCommands = [
-  ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load'],
-  ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'unlink', 'pexpire', 'persist', 'exists', 'incr', 'type', 'scan'],
+/** What src/adapters/redis.ts and its scripts send, and what their driver needs to connect and to load the script: first those that name no key. */
+const serverCommands = ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load', 'scan', 'cluster|slots', 'cluster|info'];
+const keyCommands = [
+  ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'unlink', 'pexpire', 'persist', 'exists', 'incr', 'type'],
   ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hlen', 'hmget', 'hincrby', 'zadd', 'zrem', 'zrange', 'zcard', 'zremrangebyscore', 'xadd', 'xtrim', 'xrange'],
 ].flat();
 
@@ -61,11 +61,19 @@ function configuration(port: number, dir: string): string {
 
 /** The server's ACL file: the admin, and the consumers' user with its keys and commands. */
 export const accessList = (settings: StackSettings): string =>
-  [`user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`, `user sluice-consumer ${consumerRules(settings).join(' ')}`, ''].join('\n');
+  [`user default on ${hashed(settings.REDIS_PASSWORD)} ~* &* +@all`, `user ${consumerUser(settings)} ${consumerRules(settings).join(' ')}`, ''].join('\n');
 
 /** What the consumers' user may do, as Redis' ACL rules. */
-export function consumerRules({ REDIS_KEY_PREFIX: prefix, SLUICE_REDIS_PASSWORD: password }: StackSettings): string[] {
-  return ['on', hashed(password), 'resetchannels', ...keyFamilies.map((family) => `~${prefix}${family}:*`), '-@all', ...consumerCommands.map((name) => `+${name}`)];
+export const consumerRules = (settings: StackSettings): string[] => ['on', hashed(settings.SLUICE_REDIS_PASSWORD), ...limitsOf(settings)];
+
+const limitsOf = ({ REDIS_KEY_PREFIX: prefix }: Settings): string[] =>
+  ['resetchannels', ...keyFamilies.map((family) => `~${prefix}${family}:*`), '-@all', ...[...serverCommands, ...keyCommands].map((name) => `+${name}`)];
+
+/** Each thing that the consumers' user must be allowed, as a client would send it, and the command that allows it all. */
+export function accessProbe(settings: Settings): { commands: string[]; allow: string } {
+  const keys = keyFamilies.map((family) => `${settings.REDIS_KEY_PREFIX}${family}:1`);
+  const commands = [...serverCommands.map((name) => `${name.replace('|', ' ')} x 0`), ...keyCommands.map((name) => `${name} ${keys[0]}${name === 'mset' ? ' x' : ''}`), ...keys.map((key) => `get ${key}`)];
+  return { commands, allow: `ACL SETUSER ${consumerUser(settings)} on >SLUICE_REDIS_PASSWORD resetkeys ${limitsOf(settings).join(' ')}` };
 }
 
 const hashed = (password: Secret): string => `#${createHash('sha256').update(password.reveal()).digest('hex')}`;

@@ -170,7 +170,7 @@ export function heartbeatMs(json: string): number {
 }
 
 async function readReplicaLag(settings: Settings): Promise<PartitionLag[]> {
-  const admin = createKafkaAdmin({ brokers: access.brokers(settings), clientId: 'sluice-status' });
+  const admin = createKafkaAdmin({ ...access.kafka(settings), clientId: 'sluice-status' });
   const redis = connectReplica(settings, 'sluice-status');
   try {
     const topics = tables.map(({ name }) => tableTopic(settings.TOPIC_PREFIX, name));

