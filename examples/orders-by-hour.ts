@@ -4,7 +4,7 @@
  *
  * Run beside a stack: node --import tsx examples/orders-by-hour.ts
  */
-import { epochMs } from '../src/domain/columns.ts';
+import { label } from '../src/domain/columns.ts';
 import { processorKeys } from '../src/domain/keys.ts';
 import { orders } from '../src/domain/tables/orders.ts';
 import type { Table } from '../src/domain/tables/table.ts';
@@ -19,8 +19,8 @@ const ordersByHour: Table = {
   entity: `${name}:order`,
   counts: { events: `${name}:stats:orders`, changes: null },
   contributions: (row) => {
-    const atMs = epochMs(row, 'order_date');
-    return { counters: atMs === null ? [] : [[`${name}:orders`, String(new Date(atMs).getUTCHours()), 1]], members: [] };
+    const [, hour] = /T(\d\d):/.exec(label(row, 'order_date')) ?? []; // none where there is no finite moment
+    return { counters: hour === undefined ? [] : [[`${name}:orders`, hour, 1]], members: [] };
   },
 };
 

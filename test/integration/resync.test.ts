@@ -4,8 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { names, rowName } from '../../src/domain/keys.ts';
-import { minuteOf } from '../../src/domain/stream/minute.ts';
 import type { RebuildProgress } from '../../src/workflows/contract.ts';
 import { assertVerified, until, useStack, type Outcome, type TestStack } from '../stack.ts';
 
@@ -64,20 +62,6 @@ test('a resync removes a row that only Redis has and restores one that Redis los
   assert.equal(await row(ghost), null);
   assert.deepEqual(await conditions(), []);
   await assertVerified(stack);
-});
-
-test('a resync takes a row that is gone from the source out of the minute it was counted in', async () => {
-  const minute = minuteOf(Date.now() - 3_600_000)!;
-  const window = stack.keys.of(names.window(minute));
-  const orders = async (): Promise<number> => Number((await stack.redis.hash(window))['orders'] ?? 0);
-  const ghost = rowName('stream:order', '999999992');
-  const before = await orders();
-  await stack.redis.set(stack.keys.of(ghost), JSON.stringify({ id: 999_999_992, _offset: 0, _gen: 0, _lsn: '0', _ts_ms: 0, _c: [[names.window(minute), 'orders', 1]], _s: [] }));
-  await stack.redis.setFields(window, { orders: String(before + 1) });
-  ended(await stack.sluice('resync', 'orders', '--json'));
-  assert.equal(await row(ghost), null);
-  assert.equal(await orders(), before);
-  assert.equal((await stack.sluice('verify', '--stream')).code, 0);
 });
 
 test('a TRUNCATE in the middle of a resync costs another round and ends exact', async () => {

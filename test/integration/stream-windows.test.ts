@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { streamKeys } from '../../src/domain/keys.ts';
+import { names, rowName, streamKeys } from '../../src/domain/keys.ts';
 import { minuteOf } from '../../src/domain/stream/minute.ts';
 import { processOf } from '../faults.ts';
 import { startStack, until, type TestStack } from '../stack.ts';
@@ -58,6 +58,19 @@ test('a change to a window that is over is dropped and counted, and leaves no ke
   await stack.db.query('UPDATE orders SET total_amount = 6 WHERE id = $1', [order!.id]);
   await until('they are counted', async () => (await dropped()) >= before + 2);
   assert.deepEqual(await window(minuteOf(long.getTime())!), {});
+});
+
+test('a resync takes a row that is gone from the source out of the minute it was counted in', async () => {
+  const minute = minuteOf(Date.now() - 3_600_000)!;
+  const ghost = stack.keys.of(rowName('stream:order', '999999992'));
+  const before = Number((await window(minute))['orders'] ?? 0);
+  await stack.redis.set(ghost, JSON.stringify({ id: 999_999_992, _offset: 0, _gen: 0, _lsn: '0', _ts_ms: 0, _c: [[names.window(minute), 'orders', 1]], _s: [] }));
+  await stack.redis.setFields(stack.keys.of(names.window(minute)), { orders: String(before + 1) });
+  const { code, stderr } = await stack.sluice('resync', 'orders', '--json');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(await stack.redis.strings([ghost]), [null]);
+  await shown(minute, { orders: String(before) });
+  await assertWindows();
 });
 
 test('a killed stream consumer goes on where its fence is, and the replica is none of its business', async () => {
