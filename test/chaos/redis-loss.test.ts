@@ -31,7 +31,7 @@ test('an emptied Redis is filled again from the topics by the same process', asy
   await until('every partition is drained', async () => {
     const { lag } = await stack.status();
     return lag.length > 0 && lag.reduce((sum, { events }) => sum + events, 0) < 100;
-  });
+  }, 240_000);
   await assertRecovered(stack);
   assert.deepEqual(await pids(), before);
 });
