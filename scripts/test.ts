@@ -18,13 +18,16 @@ interface TestEvent {
 interface Phase {
   suites: string[];
   concurrency: number;
-  /** `shared`: the files that use the one stack, while it is up; `own`: the others, which may start their own. */
-  stack?: 'shared' | 'own';
+  /** Which files: those that use the one stack, while it is up; those that start their own; those that need at most single servers. */
+  stack?: Stack;
 }
+
+type Stack = 'shared' | 'own' | 'none';
 
 const phases: Phase[] = [
   { suites: ['architecture', 'unit', 'property'], concurrency: 2 },
-  { suites: ['workflow', 'replay'], concurrency: 1 },
+  { suites: ['workflow', 'replay'], concurrency: 2 },
+  { suites: ['integration'], concurrency: 2, stack: 'none' },
   { suites: ['integration', 'chaos'], concurrency: 1, stack: 'shared' },
   { suites: ['integration', 'e2e'], concurrency: 1, stack: 'own' },
 ];
@@ -60,7 +63,7 @@ async function* runPhases(): AsyncGenerator<TestEvent> {
 
 async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGenerator<TestEvent> {
   const asked = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
-  const files = kind === undefined ? asked : asked.filter((path) => readFileSync(path, 'utf8').includes('useStack(') === (kind === 'shared'));
+  const files = kind === undefined ? asked : asked.filter((path) => stackOf(path) === kind);
   if (files.length === 0 || stop.signal.aborted) return;
   const stack = kind === 'shared' ? await startSharedStack() : null;
   try {
@@ -68,6 +71,11 @@ async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGene
   } finally {
     await stack?.stop();
   }
+}
+
+function stackOf(path: string): Stack {
+  const text = readFileSync(path, 'utf8');
+  return text.includes('useStack(') ? 'shared' : /startStack\(|runSluice\(|bin\/sluice/.test(text) ? 'own' : 'none';
 }
 
 async function startSharedStack(): Promise<{ stop: () => Promise<void> }> {

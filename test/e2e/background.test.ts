@@ -60,10 +60,10 @@ test('what the machine lacks is named with its Debian package, and nothing is st
   const bare = join(dir, 'bare-path');
   mkdirSync(bare);
   symlinkSync(process.execPath, join(bare, 'node'));
-  const { code, stderr } = await runSluice({ ...env, PATH: bare, JAVA_HOME: '' }, ['up']);
+  const { code, stdout } = await runSluice({ ...env, PATH: bare, JAVA_HOME: '', SLUICE_TOOLS_DIR: join(dir, 'no-tools-yet') }, ['up']);
   assert.equal(code, 1);
-  for (const name of ['openjdk-17-jre-headless', 'apt install maven', 'python3-venv']) assert.ok(stderr.includes(name), `${name} in: ${stderr}`);
-  assert.ok(!existsSync(dataDir));
+  for (const text of ['Nothing was started', 'openjdk-17-jre-headless', 'apt install maven', 'python3-venv']) assert.ok(stdout.includes(text), `${text} in: ${stdout}`);
+  assert.ok(!existsSync(layoutOf(dataDir).stateFile));
 });
 
 test('Ctrl-C while it starts stops everything within 15 s', async () => {
