@@ -85,6 +85,18 @@ test('silence is told as such, once the detector is warm', () => {
   assert.deepEqual(orderRate.evaluate({ startMs: 0, orders: 0, revenueCents: 0, learnt: null }, limits).findings, []);
 });
 
+test('a stack that starts empty and within a minute tells of a silence as soon as it is warm: what came before was no minute of the shop', () => {
+  const { orderRateWarmMinutes } = limits;
+  const minutes = [0, 0, 9, ...Array.from({ length: orderRateWarmMinutes + 1 }, (_, i) => 105 + (i % 5)), 0];
+  let learnt: OrderRateState | null = null;
+  const told = minutes.map((orders, i) => {
+    const outcome = orderRate.evaluate({ startMs: i * 60_000, orders, revenueCents: orders * 5_000, learnt }, limits);
+    ({ learnt } = outcome);
+    return outcome.findings.some(({ value }) => value === 'silence');
+  });
+  assert.deepEqual(told.map((isTold, i) => (isTold ? i : -1)).filter((i) => i >= 0), [minutes.length - 1]);
+});
+
 test('ten times the orders, or ten times the revenue alone, is told', () => {
   assert.deepEqual(minutesOf([{ orders: 300, revenueCents: 1_500_000 }]).at(-1)!.map(({ entity }) => entity), ['orders', 'revenue']);
   assert.deepEqual(minutesOf([{ orders: 30, revenueCents: 1_500_000 }]).at(-1)!.map(({ entity }) => entity), ['revenue']);

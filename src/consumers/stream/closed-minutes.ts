@@ -51,7 +51,7 @@ async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: 
   await publish([...(geo ? [draft(geographicAnomaly, geo)] : []), ...rate.findings.map((finding) => draft(orderRate, finding))]);
   const script = encodeCommit(keys, {
     expect: { fields: [], strings: [[keys.of(closedKey), closed ?? '']] },
-    strings: [[keys.of(closedKey), String(startMs + minuteMs)], [keys.of(learntKey), JSON.stringify(rate.learnt)], [keys.windowLatest, minute]],
+    strings: [[keys.of(closedKey), String(startMs + minuteMs)], ...(rate.learnt ? [[keys.of(learntKey), JSON.stringify(rate.learnt)] as [string, string]] : []), [keys.windowLatest, minute]],
   });
   decodeReply(await redis.commit(script.keys, script.args)); // another process was quicker: it has judged the minute as we have
 }

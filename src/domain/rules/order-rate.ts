@@ -20,7 +20,8 @@ export interface OrdersMinute {
 export interface OrderRateOutcome {
   /** At most one for orders and one for revenue. */
   findings: Finding[];
-  learnt: OrderRateState;
+  /** Null for as long as there were no orders. */
+  learnt: OrderRateState | null;
 }
 
 /** Larger or stuck errors are no matter for an alert: the rule is about the band. */
@@ -33,8 +34,11 @@ export const orderRate: Rule<OrdersMinute, OrderRateOutcome> = {
   description: 'Orders or revenue of a closed minute leave the band that was learnt from the minutes before (robust, seasonal); also silence.',
   settings: ['ORDER_RATE_WARM_MINUTES'],
   evaluate: ({ startMs, orders, revenueCents, learnt }, { orderRateWarmMinutes: warmPoints }) => {
+    if (learnt === null && orders === 0) return { findings: [], learnt: null };
     const ordersDetector = createDetector({ noise: 'counts', warmPoints }, learnt?.orders);
     const revenueDetector = createDetector({ warmPoints }, learnt?.revenue);
+    const state = (): OrderRateState => ({ orders: ordersDetector.state(), revenue: revenueDetector.state() });
+    if (learnt === null) return { findings: [], learnt: state() }; // the minute in which selling began is not whole: learning it would make the band wide for hours
     const cents = Number(revenueCents);
     const ordersVerdict = ordersDetector.observe({ timestampMs: startMs, value: orders });
     const revenueVerdict = revenueDetector.observe({ timestampMs: startMs, value: cents });
@@ -42,7 +46,7 @@ export const orderRate: Rule<OrdersMinute, OrderRateOutcome> = {
       ...found(startMs, 'orders', ordersVerdict, orders === 0 ? 'silence' : `${orders} orders`, (value) => `${Math.round(value)}`),
       ...found(startMs, 'revenue', revenueVerdict, money(revenueCents), (value) => money(Math.round(value))),
     ];
-    return { findings, learnt: { orders: ordersDetector.state(), revenue: revenueDetector.state() } };
+    return { findings, learnt: state() };
   },
 };
 
