@@ -3,7 +3,7 @@
  * rules without exceptions; what a rule allows is written in the rule.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
@@ -167,4 +167,10 @@ test('nothing that is committed names a place on one machine, outside the projec
   const forbidden = /\/(work|home(?!\/temporal\b)|root|Users)\/\w|\.\.\/shared|registry\.npmjs|repo1?\.maven|pypi\.org/;
   const texts = committed.filter((path) => path !== 'test/architecture.test.ts');
   assert.deepEqual(texts.filter((path) => forbidden.test(textOf(path))), []);
+});
+
+test('what is started by its name can be executed', () => {
+  const programs = committed.filter((path) => path === 'bin/sluice.mjs' || path === '.ci/run' || /^scripts\/.*\.sh$/.test(path));
+  assert.ok(programs.length > 4);
+  assert.deepEqual(programs.filter((path) => (statSync(path).mode & 0o111) === 0), []);
 });
