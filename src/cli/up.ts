@@ -35,7 +35,7 @@ export function registerUp(program: Command): void {
 
 /** On a terminal the start is a view that changes in place and then the live screen; elsewhere, lines. */
 async function upForeground(settings: Settings): Promise<number> {
-  if (!isTerminal()) return supervise(settings, { print: (line) => console.log(line), watch: ({ signal, say }) => watchStack(settings, signal, say) });
+  if (!isTerminal()) return supervise(settings, { print: (line) => console.log(line), watch: (stack) => watchStack(stack.settings, stack.signal, stack.say) });
   const lines = createLiveLines(process.stdout);
   return supervise(settings, { ...lines, watch: (stack) => showLiveScreen(stack, lines) });
 }

@@ -81,6 +81,8 @@ test('a first start brings up every process, and status says so', async () => {
   assert.deepEqual(seen.connector, { state: 'RUNNING', tasks: ['RUNNING'], oversizedEvent: null });
   assert.equal(seen.slot.active, true);
   assert.equal(seen.lag.length, 16);
+  await until('a line of figures', async () => running.output().includes('healthy · lag'));
+  assert.ok(!running.output().includes('NOT HEALTHY'), running.output());
   await changeArrives();
 });
 
