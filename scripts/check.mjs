@@ -1,5 +1,5 @@
 /**
- * `npm run check`: everything that needs no server, in under a minute. Stops at the first failure and shows its output.
+ * `npm run check`: everything that needs no server. Stops at the first failure and shows its output.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
