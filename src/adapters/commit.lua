@@ -29,9 +29,13 @@ end
 -- Set members, then counters. What they refuse is a sum beyond int64 or a foreign type, told as such, or something that
 -- concerns more than this batch (memory, disk, a foreign value), which leaves as the error it is.
 local membersKey, membersArg, members = k, a, number()
-local undo, undos = {}, 0 -- of counters; members are undone from their arguments
+local undo, undos = {}, 0 -- of counters: hash, field and amount in turns, without a field for INCRBY; members are undone from their arguments
+local function negated(amount) return string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount end
 local function refuse(reply, moved, target, field) -- moved: how many members were
-  for i = undos, 1, -1 do call(unpack(undo[i])) end
+  for i = undos - 2, 1, -3 do
+    local hash, name, amount = undo[i], undo[i + 1], negated(undo[i + 2])
+    if name then call('HINCRBY', hash, name, amount) else call('INCRBY', hash, amount) end
+  end
   for i = moved, 1, -1 do
     local zset, at = KEYS[membersKey + i], membersArg + 3 * i
     if ARGV[at] == '' then call('ZREM', zset, ARGV[at - 1]) else call('ZADD', zset, ARGV[at], ARGV[at - 1]) end
@@ -47,23 +51,23 @@ for i = 1, members do -- zset: member, score before, score from now on; no score
   if type(reply) == 'table' then return refuse(reply, i - 1, zset) end
   k, a = k + 1, a + 3
 end
-local function negated(amount) return string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount end
 for _ = 1, number() do
-  local hash = key()
-  for _ = 1, number() do
-    local field, amount = arg(), arg()
+  local hash, fields = KEYS[k + 1], tonumber(ARGV[a + 1])
+  k, a = k + 1, a + 1
+  for _ = 1, fields do
+    local field, amount = ARGV[a + 1], ARGV[a + 2]
     local reply = pcall('HINCRBY', hash, field, amount)
     if type(reply) == 'table' then return refuse(reply, members, hash, field) end
-    undos = undos + 1
-    undo[undos] = { 'HINCRBY', hash, field, negated(amount) }
+    undo[undos + 1], undo[undos + 2], undo[undos + 3] = hash, field, amount
+    a, undos = a + 2, undos + 3
   end
 end
 for _ = 1, number() do
   local target, amount = key(), arg()
   local reply = pcall('INCRBY', target, amount)
   if type(reply) == 'table' then return refuse(reply, members, target) end
-  undos = undos + 1
-  undo[undos] = { 'INCRBY', target, negated(amount) }
+  undo[undos + 1], undo[undos + 2], undo[undos + 3] = target, false, amount
+  undos = undos + 3
 end
 
 -- From here on nothing can fail.
@@ -97,25 +101,40 @@ for _ = 1, number() do -- trimmed once a batch: with its own trimming an entry t
   end
   call('XTRIM', stream, 'MAXLEN', cap)
 end
-for _ = 1, number() do -- sets that live for a time: how long from now on, and what scores below goes
-  local zset, ttl, below = key(), arg(), arg()
-  call('PEXPIRE', zset, ttl)
-  call('ZREMRANGEBYSCORE', zset, '-inf', '(' .. below)
+-- What lives for a time: a value, then all the keys that it is for.
+for _ = 1, number() do -- sets: what scores below goes
+  local below, sets = '(' .. arg(), number()
+  for i = k + 1, k + sets do call('ZREMRANGEBYSCORE', KEYS[i], '-inf', below) end
+  k = k + sets
 end
-for _ = 1, number() do -- the member that scores highest, told in a hash
-  local zset, hash, member, score = key(), key(), arg(), arg()
-  local last = call('ZRANGE', zset, 0, 0, 'REV', 'WITHSCORES')
-  if last[1] then call('HSET', hash, member, last[1], score, last[2]) else call('HDEL', hash, member, score) end
+for _ = 1, number() do -- set and hash: the member that scores highest is told
+  local member, score, sets = arg(), arg(), number()
+  for i = k + 1, k + 2 * sets, 2 do
+    local last = call('ZRANGE', KEYS[i], 0, 0, 'REV', 'WITHSCORES')
+    if last[1] then call('HSET', KEYS[i + 1], member, last[1], score, last[2]) else call('HDEL', KEYS[i + 1], member, score) end
+  end
+  k = k + 2 * sets
 end
-for _ = 1, number() do -- hashes that live for a time, and their fields that are too old
-  local hash, ttl, gone = key(), arg(), number()
-  call('PEXPIRE', hash, ttl)
-  if gone > 0 then call('HDEL', hash, unpack(ARGV, a + 1, a + gone)) end
-  a = a + gone
+for _ = 1, number() do -- hashes: fields that are too old
+  local fields = number()
+  local first, last = a + 1, a + fields
+  a = last
+  local hashes = number()
+  for i = k + 1, k + hashes do call('HDEL', KEYS[i], unpack(ARGV, first, last)) end
+  k = k + hashes
 end
-for _ = 1, number() do -- fields told only where a set holds more members than so many
-  local zset, hash, most, field, value = key(), key(), number(), arg(), arg()
-  if call('ZCARD', zset) > most then call('HSET', hash, field, value) end
+for _ = 1, number() do -- how long from now on
+  local ttl, names = arg(), number()
+  for i = k + 1, k + names do call('PEXPIRE', KEYS[i], ttl) end
+  k = k + names
+end
+for _ = 1, number() do -- sets, each with a field and its value, told only where there are more members than so many
+  local hash, most, sets = key(), number(), number()
+  for i = k + 1, k + sets do
+    if call('ZCARD', KEYS[i]) > most then call('HSET', hash, ARGV[a + 1], ARGV[a + 2]) end
+    a = a + 2
+  end
+  k = k + sets
 end
 for _ = 1, 2 do -- fields: those that are told, those of the fence
   for _ = 1, number() do call('HSET', key(), arg(), arg()) end

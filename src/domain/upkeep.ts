@@ -1,13 +1,15 @@
 /** What lives for a time only, looked after in the commit that changes it, so nothing is left behind by who dies. Logical names, milliseconds. */
 export interface Upkeep {
-  /** Members that score below `below` are removed. */
-  sets: { name: string; ttlMs: number; below: number }[];
+  /** Sorted sets by the score below which their members are removed. */
+  trimmed: Map<number, string[]>;
   /** The member of a set that scores highest, told with its score in two fields of a hash. */
-  last: { set: string; hash: string; fields: [member: string, score: string] }[];
-  /** `removed`: fields that are too old. */
-  hashes: { name: string; ttlMs: number; removed: string[] }[];
+  last: { fields: [member: string, score: string]; of: [set: string, hash: string][] }[];
+  /** Fields that are too old, and the hashes they are removed from. */
+  removed: { fields: string[]; hashes: string[] }[];
+  /** Keys by how long they live from now on. */
+  lives: Map<number, string[]>;
+  /** Sets that are told, with a value, in a hash: those that then hold more than `most` members. */
+  toldAbove: { hash: string; most: number; sets: [name: string, value: string][] }[];
   /** What the batch gives others to look at: fields of hashes. */
   told: [hash: string, field: string, value: string][];
-  /** The same, only where the set then holds more than `most` members. */
-  toldAbove: { set: string; most: number; hash: string; field: string; value: string }[];
 }

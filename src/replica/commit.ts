@@ -93,7 +93,7 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   encodePairs(script, [...expect.strings, ...marks.map(({ key, before }): [string, string] => [key, before])]);
   encodePairs(script, [
     ...(plan && plan.writes.changes.length > 0 ? [[keys.changes(plan.table), 'stream'] as [string, string]] : []),
-    ...upkeep.last.filter(({ hash }) => !plan?.writes.counters.has(hash)).map(({ hash }): [string, string] => [keys.of(hash), 'hash']),
+    ...upkeep.last.flatMap(({ of }) => of).filter(([, hash]) => !plan?.writes.counters.has(hash)).map(([, hash]): [string, string] => [keys.of(hash), 'hash']),
   ]);
   if (plan) {
     encodeMembers(script, keys, plan.writes);
@@ -117,29 +117,37 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   return script;
 }
 
-const noUpkeep: Upkeep = { sets: [], last: [], hashes: [], told: [], toldAbove: [] };
+const noUpkeep: Upkeep = { trimmed: new Map(), last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
 
-function encodeUpkeep(script: Script, keys: Keys, { sets, last, hashes, told, toldAbove }: Upkeep): void {
+function encodeUpkeep(script: Script, keys: Keys, { trimmed, last, removed, lives, toldAbove, told }: Upkeep): void {
   const { keys: names, args } = script;
-  args.push(sets.length);
-  for (const { name, ttlMs, below } of sets) {
-    names.push(keys.of(name));
-    args.push(ttlMs, below);
-  }
+  const encodeGroups = (groups: Map<number, string[]>): void => {
+    args.push(groups.size);
+    for (const [value, members] of groups) {
+      args.push(value, members.length);
+      for (const name of members) names.push(keys.of(name));
+    }
+  };
+  encodeGroups(trimmed);
   args.push(last.length);
-  for (const { set, hash, fields } of last) {
-    names.push(keys.of(set), keys.of(hash));
-    args.push(...fields);
+  for (const { fields, of } of last) {
+    args.push(...fields, of.length);
+    for (const [set, hash] of of) names.push(keys.of(set), keys.of(hash));
   }
-  args.push(hashes.length);
-  for (const { name, ttlMs, removed } of hashes) {
-    names.push(keys.of(name));
-    args.push(ttlMs, removed.length, ...removed);
+  args.push(removed.length);
+  for (const { fields, hashes } of removed) {
+    args.push(fields.length, ...fields, hashes.length);
+    for (const hash of hashes) names.push(keys.of(hash));
   }
+  encodeGroups(lives);
   args.push(toldAbove.length);
-  for (const { set, most, hash, field, value } of toldAbove) {
-    names.push(keys.of(set), keys.of(hash));
-    args.push(most, field, value);
+  for (const { hash, most, sets } of toldAbove) {
+    names.push(keys.of(hash));
+    args.push(most, sets.length);
+    for (const [set, value] of sets) {
+      names.push(keys.of(set));
+      args.push(set, value);
+    }
   }
   encodeFields(script, told.map(([hash, field, value]) => [keys.of(hash), field, value]));
 }

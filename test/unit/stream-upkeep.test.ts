@@ -19,24 +19,26 @@ function planOf(name: 'orders' | 'order_items', row: Record<string, unknown>): W
 }
 
 test('a minute ends 25 hours after its beginning, an activity 49 hours after its last change, with the last order told', () => {
-  const { sets, last, hashes } = tended(planOf('orders', { order_date: '2026-11-22T10:30:20Z' }));
-  const activity = 'realtime:customer:7:activity';
-  assert.deepEqual(sets, [{ name: 'stream:recent:orders:7', ttlMs: 49 * hourMs, below: Date.parse('2026-11-21T00:00:00Z') }]);
-  assert.deepEqual(last, [{ set: 'stream:recent:orders:7', hash: activity, fields: ['last_order_id', 'last_order_ms'] }]);
-  assert.deepEqual(hashes.map(({ name, ttlMs }) => [name, ttlMs]), [['realtime:metrics:20261122_1030', 23.5 * hourMs], [activity, 49 * hourMs]]);
-  assert.deepEqual([...new Set(hashes[1]!.removed.map((field) => field.slice(0, 8)))], ['20261120', '20261119', '20261118']);
+  const { trimmed, last, removed, lives } = tended(planOf('orders', { order_date: '2026-11-22T10:30:20Z' }));
+  const [set, activity] = ['stream:recent:orders:7', 'realtime:customer:7:activity'];
+  assert.deepEqual([...trimmed], [[Date.parse('2026-11-21T00:00:00Z'), [set]]]);
+  assert.deepEqual(last, [{ fields: ['last_order_id', 'last_order_ms'], of: [[set, activity]] }]);
+  assert.deepEqual([...lives], [[49 * hourMs, [set, activity]], [23.5 * hourMs, ['realtime:metrics:20261122_1030']]]);
+  assert.deepEqual(removed.map(({ hashes }) => hashes), [[activity]]);
+  assert.deepEqual([...new Set(removed[0]!.fields.map((field) => field.slice(0, 8)))], ['20261120', '20261119', '20261118']);
 });
 
 test('an order of a day that is over is in no set and no activity, and tells nothing', () => {
   const plan = planOf('orders', { order_date: '2026-11-20T23:59:59Z' });
-  assert.deepEqual(tended(plan), { sets: [], last: [], hashes: [], told: [], toldAbove: [] });
+  assert.deepEqual(tended(plan), { trimmed: new Map(), last: [], removed: [], lives: new Map(), toldAbove: [], told: [] });
   assert.deepEqual([...plan.members.keys()], []);
   assert.deepEqual([...plan.counters.get('stream:stats:expired')!], [['metrics', 2], ['activity', 2]]);
 });
 
 test('of a velocity only minutes that are over are removed', () => {
-  const { hashes } = tended(planOf('order_items', { created_at: '2026-11-22T11:30:00Z' }));
-  const { removed, ttlMs } = hashes.find(({ name }) => name === 'realtime:product:9:velocity')!;
-  assert.equal(ttlMs, 2 * hourMs);
-  assert.deepEqual([removed[0], removed.at(-1)], ['20261122_1100', '20261122_1000']);
+  const { removed, lives } = tended(planOf('order_items', { created_at: '2026-11-22T11:30:00Z' }));
+  const velocity = 'realtime:product:9:velocity';
+  assert.deepEqual(lives.get(2 * hourMs), [velocity]);
+  const [{ fields, hashes } = { fields: [], hashes: [] }] = removed;
+  assert.deepEqual([hashes, fields[0], fields.at(-1)], [[velocity], '20261122_1100', '20261122_1000']);
 });

@@ -8,6 +8,7 @@ import { minuteMs } from '../../domain/stream/minute.ts';
 import { recentOrders } from '../../domain/stream/tables.ts';
 import { touchesOf, type TouchInput } from '../../domain/stream/touches.ts';
 import { slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
+import type { Upkeep } from '../../domain/upkeep.ts';
 import type { Windows } from '../processor.ts';
 import { clockKey } from './closed-minutes.ts';
 import { watched } from './watcher.ts';
@@ -23,34 +24,44 @@ export interface StreamWindowsDeps {
 
 /** Hashes of events by table. */
 const stats = { late: 'stream:stats:late', ahead: 'stream:stats:ahead' } as const;
-/** More are forgotten as soon as they may be. */
-const tidiedMost = 10_000;
+/** More are not remembered: then each is looked through again. */
+const askedMost = 50_000;
 
 export function createStreamWindows({ redis, keys, latenessMs, limits, now = Date.now }: StreamWindowsDeps): Windows {
-  /** Hash → until when it need not be looked through for old fields. */
-  const tidied = new Map<string, number>();
+  const isUntidy = onceAMinute(now);
 
   return {
     tend: (plan, batch) => {
       const nowMs = now();
-      if (tidied.size > tidiedMost) for (const [hash, untilMs] of tidied) if (untilMs <= nowMs) tidied.delete(hash);
-      const isUntidy = (hash: string): boolean => {
-        if ((tidied.get(hash) ?? 0) > nowMs) return false;
-        tidied.set(hash, nowMs + minuteMs);
-        return true;
-      };
       const upkeep = tendWindows(plan, { nowMs, latenessMs, isUntidy });
       if (!batch) return upkeep;
       countOutOfOrder(batch, plan, latenessMs);
       const { sliding, findings } = touchesOf({ ...batch, limits });
       const from = (plan.lastCommitMs ?? 0) - slidingKeptMs(latenessMs);
-      for (const [set, origin] of sliding) upkeep.toldAbove.push({ set, most: set.startsWith(recentOrders('')) ? limits.bulkOrdersMax : 0, hash: watched.touched, field: set, value: `${origin} ${from}` });
+      const touched = (most: number): Upkeep['toldAbove'][number] => ({ hash: watched.touched, most, sets: [] });
+      const [orders, units] = [touched(limits.bulkOrdersMax), touched(0)];
+      for (const [set, origin] of sliding) (set.startsWith(recentOrders('')) ? orders : units).sets.push([set, `${origin} ${from}`]);
+      upkeep.toldAbove.push(orders, units);
       for (const draft of findings) upkeep.told.push([watched.outbox, `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]);
       return upkeep;
     },
     tick: async (sourceMs) => {
       await redis.set(keys.of(clockKey), String(sourceMs));
     },
+  };
+}
+
+/** Whether a name was not asked for within the last minute, as far as is remembered. */
+function onceAMinute(now: () => number): (name: string) => boolean {
+  const asked = new Set<string>();
+  let sinceMs = now();
+  return (name) => {
+    if (asked.size >= askedMost || now() - sinceMs >= minuteMs) {
+      asked.clear();
+      sinceMs = now();
+    }
+    const { size } = asked;
+    return asked.add(name).size > size;
   };
 }
 

@@ -12,8 +12,8 @@ import { recentOrders, recentUnits } from './tables.ts';
 export interface Tending {
   nowMs: number;
   latenessMs: number;
-  /** Whether a hash is to be looked through for fields that are too old; by default each. */
-  isUntidy?: (hash: string) => boolean;
+  /** Whether a hash or a set is to be looked through for what is too old in it; by default each. */
+  isUntidy?: (name: string) => boolean;
 }
 
 /** Commits take less than this. */
@@ -33,19 +33,40 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
   const from = { orders: activityFrom(nowMs), units: plan.lastCommitMs === null ? 0 : plan.lastCommitMs - keptMs };
   dropOld(plan, from);
   const expired = dropExpired(plan, nowMs);
-  const upkeep: Upkeep = { sets: [], last: [], hashes: [], told: [], toldAbove: [] };
-  const hashes = new Set([...plan.counters.keys()].filter((hash) => hash.startsWith('realtime:')));
+  const hashes = new Set<string>();
+  for (const hash of plan.counters.keys()) if (hash.startsWith('realtime:')) hashes.add(hash);
+  if (expired.size > 0) plan.counters.set(expiredStats, expired);
+  const upkeep: Upkeep = { trimmed: new Map(), last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
+  const last: Upkeep['last'][number]['of'] = [];
+  const untidy = { activities: [] as string[], velocities: [] as string[] };
   for (const name of plan.members.keys()) {
-    if (name.startsWith(recentUnits(''))) upkeep.sets.push({ name, ttlMs: 2 * keptMs, below: from.units });
+    if (name.startsWith(recentUnits(''))) {
+      put(upkeep.lives, 2 * keptMs, name);
+      if (isUntidy(name)) put(upkeep.trimmed, from.units, name);
+    }
     if (!name.startsWith(recentOrders(''))) continue;
     const hash = names.activity(name.slice(recentOrders('').length));
-    upkeep.sets.push({ name, ttlMs: activityKeptMs + graceMs, below: from.orders });
-    upkeep.last.push({ set: name, hash, fields: lastOrder });
     hashes.add(hash);
+    last.push([name, hash]);
+    put(upkeep.lives, activityKeptMs + graceMs, name);
+    if (!isUntidy(name)) continue;
+    put(upkeep.trimmed, from.orders, name);
+    untidy.activities.push(hash);
   }
-  for (const name of hashes) upkeep.hashes.push({ name, ttlMs: ttlMs(name, nowMs), removed: isUntidy(name) ? oldFields(name, nowMs) : [] });
-  if (expired.size > 0) plan.counters.set(expiredStats, expired);
+  for (const name of hashes) {
+    put(upkeep.lives, ttlMs(name, nowMs), name);
+    if (name.endsWith(':velocity') && isUntidy(name)) untidy.velocities.push(name);
+  }
+  if (last.length > 0) upkeep.last.push({ fields: lastOrder, of: last });
+  if (untidy.activities.length > 0) upkeep.removed.push({ fields: oldActivity(nowMs), hashes: untidy.activities });
+  if (untidy.velocities.length > 0) upkeep.removed.push({ fields: oldVelocity(nowMs), hashes: untidy.velocities });
   return upkeep;
+}
+
+function put(groups: Map<number, string[]>, value: number, name: string): void {
+  const names = groups.get(value);
+  if (names) names.push(name);
+  else groups.set(value, [name]);
 }
 
 function ttlMs(hash: string, nowMs: number): number {
@@ -55,11 +76,9 @@ function ttlMs(hash: string, nowMs: number): number {
   return startMs + windowKeptMs + graceMs - nowMs;
 }
 
-function oldFields(hash: string, nowMs: number): string[] {
-  if (hash.endsWith(':velocity')) return back(nowMs - velocityKeptMs, velocityTail, minuteMs);
-  if (!hash.endsWith(':activity')) return [];
-  return back(activityFrom(nowMs) - dayMs, activityTail, dayMs).flatMap((minute) => [`${minute.slice(0, 8)}:orders`, `${minute.slice(0, 8)}:cents`]);
-}
+const oldVelocity = (nowMs: number): string[] => back(nowMs - velocityKeptMs, velocityTail, minuteMs);
+const oldActivity = (nowMs: number): string[] =>
+  back(activityFrom(nowMs) - dayMs, activityTail, dayMs).flatMap((minute) => [`${minute.slice(0, 8)}:orders`, `${minute.slice(0, 8)}:cents`]);
 
 /** So many minutes by name, backwards from a moment. */
 const back = (ms: number, count: number, stepMs: number): string[] => Array.from({ length: count }, (_, at) => minuteOf(ms - at * stepMs) ?? '');
