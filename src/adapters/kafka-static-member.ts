@@ -24,22 +24,18 @@ interface ClusterInside {
 const carriesInstanceId = new Set([11, 12, 14]);
 
 /**
- * The assigners of a static member; an assigner is what kafkajs hands its cluster to. Under static membership the member ids
+ * The assigner of a static member; an assigner is what kafkajs hands its cluster to. Under static membership the member ids
  * begin with the instance ids, so round robin over sorted members gives a returning process what it had.
- * It does so whatever the process subscribes to by now, unless another assigner is chosen: so the first one is called after the
- * topics. By the second, members of other topics agree while they are replaced.
+ * It would be given that whatever it subscribes to by now; so its id names the topics too, and with others it is a new member.
  */
-export function staticMember(instanceId: string, topics: readonly string[]): PartitionAssigner[] {
-  const ofTopics: PartitionAssigner = (config) => {
-    const { brokerPool } = config.cluster as unknown as Partial<ClusterInside>;
-    if (typeof brokerPool?.createBroker !== 'function') throw unknownDriver();
-    const { createBroker } = brokerPool;
-    brokerPool.createBroker = (options) => identify(createBroker(options), instanceId);
-    const roundRobin = PartitionAssigners.roundRobin(config);
-    return { ...roundRobin, name: `${roundRobin.name}-${createHash('sha256').update(topics.toSorted().join()).digest('hex').slice(0, 12)}` };
-  };
-  return [ofTopics, PartitionAssigners.roundRobin];
-}
+export const staticMember = (instanceId: string, topics: readonly string[]): PartitionAssigner => (config) => {
+  const { brokerPool } = config.cluster as unknown as Partial<ClusterInside>;
+  if (typeof brokerPool?.createBroker !== 'function') throw unknownDriver();
+  const { createBroker } = brokerPool;
+  const ofTopics = createHash('sha256').update(topics.toSorted().join()).digest('hex').slice(0, 8);
+  brokerPool.createBroker = (options) => identify(createBroker(options), `${instanceId}-${ofTopics}`);
+  return PartitionAssigners.roundRobin(config);
+};
 
 function identify(broker: BrokerInside, groupInstanceId: string): BrokerInside {
   let { lookupRequest } = broker;

@@ -54,7 +54,8 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
   await requireFreePorts(given);
   const settings = settleSecrets(given);
   const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), createHold(settings.SLUICE_FAILPOINT_DIR));
-  const stop = stopOnSignals(supervisor, progress.say);
+  const stopping = stopOnSignals(supervisor, progress.say);
+  const stop = stopping.signal;
   const stopped = new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
   let started = false;
   try {
@@ -72,6 +73,7 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
     if (!stop.aborted) throw error;
   } finally {
     if (!stop.aborted) progress.say('Stopping what was started …');
+    stopping.abort(); // steps that wait for what is stopped would wait on
     await progress.step('Everything is stopped', () => supervisor.stop());
     lock.release();
   }
@@ -95,11 +97,11 @@ function alreadyRunning(dataDir: string): PipelineError {
   );
 }
 
-function stopOnSignals(supervisor: Supervisor, say: Say): AbortSignal {
+function stopOnSignals(supervisor: Supervisor, say: Say): AbortController {
   const stop = new AbortController();
   let firstAt = 0;
   const onSignal = (name: string): void => {
-    if (!stop.signal.aborted) {
+    if (firstAt === 0) {
       firstAt = Date.now();
       stop.abort();
       say(`${name}: stopping everything (again: kill at once)`);
@@ -110,5 +112,5 @@ function stopOnSignals(supervisor: Supervisor, say: Say): AbortSignal {
     }
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-  return stop.signal;
+  return stop;
 }
