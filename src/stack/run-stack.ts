@@ -72,7 +72,7 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
     if (!stop.aborted) throw error;
   } finally {
     if (!stop.aborted) progress.say('Stopping what was started …');
-    await progress.step('Everything is stopped', () => supervisor.stop());
+    await progress.step('Stopping everything', () => supervisor.stop(), { detail: () => 'done' });
     lock.release();
   }
   return started;
