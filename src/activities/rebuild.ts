@@ -46,8 +46,8 @@ const pollMs = 100;
 export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, latenessMs }: RebuildDeps): ReplicaSide {
   const status = createReplicaStatus(redis, keys);
   const stream = streamKeys(keys);
-  /** Once a stream consumer has claimed this prefix, it reads what is read again as well, and is waited for. */
-  const hasStream = async (): Promise<boolean> => (await redis.hash(stream.pipeline))['spec'] !== undefined;
+  /** Once a stream consumer has claimed this prefix, it reads its tables again when they are read again, and is waited for. */
+  const streamed = async (): Promise<string[]> => ((await redis.hash(stream.pipeline))['spec'] === undefined ? [] : streamTables.map(({ name }) => name));
   const topicOf = (table: string): string => tableTopic(topicPrefix, table);
 
   const noteEnds = async (tables: string[]): Promise<NotedEnd[]> =>
@@ -83,13 +83,15 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
     },
     beginRound: async (tables) => {
       const round = await begin(tables, (table) => raiseGeneration(redis, keys, table));
-      if (await hasStream()) for (const one of round.tables) one.stream = (await raiseGeneration(redis, stream, one.table)).generation;
+      const ofStream = await streamed();
+      for (const one of round.tables) if (ofStream.includes(one.table)) one.stream = (await raiseGeneration(redis, stream, one.table)).generation;
       return round;
     },
     noteEnds,
     waitApplied: async (ends) => {
       for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
-        const left = (await countLeft(keys, ends)) + ((await hasStream()) ? await countLeft(stream, ends) : 0);
+        const topics = (await streamed()).map(topicOf);
+        const left = (await countLeft(keys, ends)) + (await countLeft(stream, ends.filter(({ topic }) => topics.includes(topic))));
         if (left === 0 || Date.now() > deadlineMs) return left;
       }
     },

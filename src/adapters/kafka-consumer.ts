@@ -80,7 +80,7 @@ export class KafkaConsumer {
       sessionTimeout: options.sessionTimeoutMs,
       rebalanceTimeout: options.sessionTimeoutMs,
       heartbeatInterval: heartbeatMs,
-      ...(options.instanceId === undefined ? {} : { partitionAssigners: [staticMember(options.instanceId)] }),
+      ...(options.instanceId === undefined ? {} : { partitionAssigners: staticMember(options.instanceId, options.topics) }),
       ...fetchOptions,
       allowAutoTopicCreation: false,
       retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },

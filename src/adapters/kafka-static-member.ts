@@ -3,6 +3,7 @@
  * Every request that may carry the id gets it here, through the one place where a broker looks requests up.
  * Invariant: with another kafkajs inside, this throws at once instead of silently joining as a dynamic member.
  */
+import { createHash } from 'node:crypto';
 import { PartitionAssigners, type PartitionAssigner } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 
@@ -23,16 +24,22 @@ interface ClusterInside {
 const carriesInstanceId = new Set([11, 12, 14]);
 
 /**
- * The assigner of a static member; an assigner is what kafkajs hands its cluster to. Under static membership the member ids
+ * The assigners of a static member; an assigner is what kafkajs hands its cluster to. Under static membership the member ids
  * begin with the instance ids, so round robin over sorted members gives a returning process what it had.
+ * It does so whatever the process subscribes to by now, unless another assigner is chosen: so the first one is called after the
+ * topics. By the second, members of other topics agree while they are replaced.
  */
-export const staticMember = (instanceId: string): PartitionAssigner => (config) => {
-  const { brokerPool } = config.cluster as unknown as Partial<ClusterInside>;
-  if (typeof brokerPool?.createBroker !== 'function') throw unknownDriver();
-  const { createBroker } = brokerPool;
-  brokerPool.createBroker = (options) => identify(createBroker(options), instanceId);
-  return PartitionAssigners.roundRobin(config);
-};
+export function staticMember(instanceId: string, topics: readonly string[]): PartitionAssigner[] {
+  const ofTopics: PartitionAssigner = (config) => {
+    const { brokerPool } = config.cluster as unknown as Partial<ClusterInside>;
+    if (typeof brokerPool?.createBroker !== 'function') throw unknownDriver();
+    const { createBroker } = brokerPool;
+    brokerPool.createBroker = (options) => identify(createBroker(options), instanceId);
+    const roundRobin = PartitionAssigners.roundRobin(config);
+    return { ...roundRobin, name: `${roundRobin.name}-${createHash('sha256').update(topics.toSorted().join()).digest('hex').slice(0, 12)}` };
+  };
+  return [ofTopics, PartitionAssigners.roundRobin];
+}
 
 function identify(broker: BrokerInside, groupInstanceId: string): BrokerInside {
   let { lookupRequest } = broker;

@@ -38,13 +38,13 @@ const spikeOrders = 500;
 const silenceSeconds = 180;
 
 const help = `
-Anomalies are written after the orders, in one transaction, and cross the threshold of their rule by one:
+Anomalies are written after the orders, in one transaction, and cross the threshold of their rule by one (geo by more while others register):
   bulk         BULK_ORDERS_MAX + 1 orders of one customer within 30 s           → bulk_orders
   high-value   one order a cent above HIGH_VALUE_ORDER_THRESHOLD                → high_value_order
   depletion    STOCK_DEPLETION_UNITS_MAX + 1 units of one product within 30 s   → rapid_stock_depletion
   low-stock    the stock of one product from LOW_STOCK_BELOW to one less        → low_stock
   geo          8 new customers of one state in this minute; more if others have
-               registered in it                                                 → geographic_anomaly
+               registered in the last 60 s                                      → geographic_anomaly
 order_rate compares minutes, so these two need ORDER_RATE_WARM_MINUTES of orders before, such as --orders 1500 --rate 0.5:
   spike        ${spikeOrders} orders at once, of many customers
   silence      nothing at all for ${silenceSeconds} s; set SLUICE_GENERATOR=off, or the stack's generator goes on selling

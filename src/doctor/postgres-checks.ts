@@ -1,4 +1,5 @@
 /** What PostgreSQL must be like, judged from what it says about itself. */
+import { tables } from '../domain/tables/registry.ts';
 import { judgeClock, ok, problem, warning, type Check } from './check.ts';
 
 export interface PostgresFacts {
@@ -25,7 +26,7 @@ export interface PostgresFacts {
 }
 
 export const slotName = 'sluice';
-const shopTables = ['public.customers', 'public.products', 'public.orders', 'public.order_items'];
+const shopTables = tables.map(({ name }) => `public.${name}`);
 const publishedTables = [...shopTables, 'cdc.heartbeat', 'cdc.signal'];
 const oldestTried = 15;
 
@@ -55,7 +56,7 @@ export const postgresChecks: readonly Check<PostgresFacts>[] = [
     madeByStart: true,
     judge: ({ identities }) => {
       const wrong = shopTables.filter((table) => identities[table] !== 'f');
-      if (wrong.length === 0) return ok('FULL on the four tables');
+      if (wrong.length === 0) return ok('FULL on every table');
       return problem(`not FULL: ${wrong.join(', ')}`, wrong.map((table) => `ALTER TABLE ${table} REPLICA IDENTITY FULL;`).join(' '));
     },
   },

@@ -1,5 +1,6 @@
 /** What PostgreSQL says about itself, for `postgres-checks.ts`. Asks only; any role that may log in may ask. */
 import type { Database } from '../adapters/postgres.ts';
+import { tables } from '../domain/tables/registry.ts';
 import { slotName, type PostgresFacts } from './postgres-checks.ts';
 
 interface ServerRow {
@@ -30,7 +31,7 @@ const publicationSql = `SELECT pubinsert, pubupdate, pubdelete, pubtruncate,
 
 /** `(role, privilege, kind, object)`: what sql/003_roles.sql and later files give. */
 const grants = [
-  ...['customers', 'products', 'orders', 'order_items'].flatMap((table) => [
+  ...tables.flatMap(({ name: table }) => [
     ['sluice_replication', 'SELECT', 'table', `public.${table}`],
     ['sluice_reader', 'SELECT', 'table', `public.${table}`],
     ...['SELECT', 'INSERT', 'UPDATE', 'DELETE'].map((privilege) => ['sluice_writer', privilege, 'table', `public.${table}`]),

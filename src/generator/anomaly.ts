@@ -1,6 +1,6 @@
 /**
  * What each rule of the stream needs to fire, and no more: a pure plan over a small view of the shop.
- * Each plan is applied in one transaction, and crosses its threshold by one.
+ * Each plan is applied in one transaction, and crosses its threshold by one; `geo` by more while others register.
  */
 import { faker } from '@faker-js/faker/locale/en';
 import type { RuleLimits } from '../domain/rules/rule.ts';
@@ -21,7 +21,7 @@ export interface AnomalyOptions {
   seed: number[];
   now: Date;
   limits: RuleLimits;
-  /** Customers of the current minute so far, by state: `geo` must outnumber them. */
+  /** Customers of the last 60 s, by state: `geo` must outnumber those who register in its minute. */
   newByState: Readonly<Record<string, number>>;
 }
 
@@ -84,12 +84,11 @@ function planLowStock(shop: OrderShop, { now, limits }: AnomalyOptions): Anomaly
 
 const geoCustomers = 8;
 
-/** Eight new customers of one state; more where others have registered in this minute. */
+/** Eight new customers of one state; more where others register: twice as many as lately may still come in this minute. */
 function planGeo(_shop: OrderShop, { limits, newByState }: AnomalyOptions): AnomalyPlan {
   const [state] = Object.entries(newByState).sort(([, a], [, b]) => b - a)[0] ?? [faker.location.state({ abbreviated: true })];
-  const others = Object.entries(newByState).reduce((sum, [name, customers]) => sum + (name === state ? 0 : customers), 0);
+  const others = 2 * Object.entries(newByState).reduce((sum, [name, customers]) => sum + (name === state ? 0 : customers), 0);
   const share = limits.geoSharePercent;
-  const needed = Math.floor((share * others) / (100 - share)) + 1;
-  const count = Math.max(geoCustomers, limits.geoCustomersMin, needed - (newByState[state] ?? 0));
+  const count = Math.max(geoCustomers, limits.geoCustomersMin, Math.floor((share * others) / (100 - share)) + 1);
   return { entity: state, actions: Array.from({ length: count }, () => ({ ...addCustomer(), state })) };
 }

@@ -90,17 +90,17 @@ function tally(written: Written, actions: readonly Action[]): void {
   }
 }
 
-const minuteSql = `
+const lastMinuteSql = `
   SELECT coalesce(json_object_agg(state, customers), '{}') AS "newByState" FROM (
     SELECT coalesce(state, '') AS state, count(*)::int AS customers FROM customers
-    WHERE created_at >= date_trunc('minute', timezone('UTC', now())) GROUP BY 1
+    WHERE created_at > timezone('UTC', now()) - interval '60 s' GROUP BY 1
   ) c`;
 
 /** What one rule needs to fire, in one transaction. `entity`: what the alert will be about. */
 export async function writeAnomaly(options: WriteOptions, kind: PlannedAnomaly, limits: RuleLimits): Promise<Written & { entity: string }> {
   const { db, seed, now } = options;
   const shop = await readOrderShop(options, fractionOf(seed));
-  const [minute] = await db.query<{ newByState: Record<string, number> }>(minuteSql);
+  const [minute] = await db.query<{ newByState: Record<string, number> }>(lastMinuteSql);
   const { entity, actions } = planAnomaly(kind, shop, { seed: [seed, shop.lastOrderId], now: now(), limits, newByState: minute?.newByState ?? {} });
   await applyActions(db, actions);
   const written = { orders: 0, rows: 0 };

@@ -55,7 +55,7 @@ export function snooze({ state }: AlertCarry, until: string, by: string, nowMs: 
 /** False when it was over already: the first word holds. */
 export function resolve({ state }: AlertCarry, by: string, reason: string, nowMs: number): boolean {
   if (state.status === 'resolved') return false;
-  Object.assign(state, { status: 'resolved', resolved: { by, reason, at: isoOf(nowMs) } } satisfies Partial<AlertState>);
+  Object.assign(state, { status: 'resolved', snoozed: null, resolved: { by, reason, at: isoOf(nowMs) } } satisfies Partial<AlertState>);
   return true;
 }
 

@@ -64,7 +64,8 @@ test('the command line lists, shows, acknowledges, snoozes and resolves it, and 
   await becomes(fresh('7'), 'acknowledged');
   assert.equal((await say('snooze', name, '--for', '2h')).status, 'snoozed');
   assert.match((await stack.sluice('alerts', 'show', name)).stdout, /snoozed +until .*\n(.*\n)*told .*opened to webhook: delivered/);
-  assert.equal((await say('resolve', name, '--reason', 'restocked')).resolved?.reason, 'restocked');
+  assert.equal((await stack.sluice('alerts', 'resolve', name, '--reason', 'restocked')).stdout, `${name} is resolved.\n`);
+  assert.equal((await say('show', name)).resolved?.reason, 'restocked');
   await becomes(fresh('7'), 'resolved');
   await until('the end is told', async () => receiver.received.length === 2);
   const failures: [args: string[], code: number, why: RegExp][] = [

@@ -7,6 +7,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { KafkaConsumer } from '../../src/adapters/kafka-consumer.ts';
+import { access } from '../../src/access.ts';
+import { tables } from '../../src/domain/tables/registry.ts';
+import { tableTopic } from '../../src/domain/topics.ts';
 import { groupMembers, watchFences, type GroupMember } from '../group.ts';
 import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
 
@@ -84,6 +88,21 @@ test('a third consumer joins under load and leaves again', async () => {
   second.child.kill('SIGTERM');
   await once(second.child, 'exit');
   await untilAllMove(await shared(1));
+});
+
+test('a static member that returns with one more topic is given that topic too', async () => {
+  const [first = '', second = ''] = tables.map(({ name }) => tableTopic(stack.settings.TOPIC_PREFIX, name));
+  const topicsAssigned = async (topics: string[]): Promise<string[]> => {
+    const ignored = { claim: async () => [], process: async () => true, crashed: () => undefined };
+    const consumer = new KafkaConsumer({ ...access.kafka(stack.settings), clientId: 'test', group: 'test-one-more-topic', instanceId: 'returns', topics, sessionTimeoutMs: sessionMs, concurrency: 1 }, ignored);
+    await consumer.start();
+    await until('partitions are assigned', async () => consumer.assigned.length > 0);
+    await consumer.stop();
+    return [...new Set(consumer.assigned.map(({ topic }) => topic))].toSorted();
+  };
+  assert.deepEqual(await topicsAssigned([first]), [first]);
+  assert.deepEqual(await topicsAssigned([first, second]), [first, second].toSorted());
+  assert.deepEqual(await topicsAssigned([second]), [second]);
 });
 
 test('of two processes with one instance id the earlier ends, naming the setting', async () => {
