@@ -1,5 +1,5 @@
 /**
- * `npm run check`: everything that needs no server. Stops at the first failure and shows its output.
+ * `npm run check [-- --no-tests]`: everything that needs no server. Stops at the first failure and shows its output.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const bin = (name) => `node_modules/.bin/${name}`;
+const withTests = !process.argv.includes('--no-tests');
 const tests = (filter) => [process.execPath, '--import', 'tsx', 'scripts/test.ts', filter];
 
 /** Each step: its name, then the program and its arguments. */
@@ -14,9 +15,7 @@ const steps = [
   ['install and build', process.execPath, 'bin/bootstrap.mjs'],
   ['types', bin('tsc'), '-p', 'tsconfig.json', '--checkers', '2'],
   ['lint', bin('oxlint'), '--type-aware', '--deny-warnings', '--threads=2'],
-  ['architecture', ...tests('test/architecture')],
-  ['unit tests', ...tests('test/unit/')],
-  ['property tests', ...tests('test/property/')],
+  ...(withTests ? [['architecture', ...tests('test/architecture')], ['unit tests', ...tests('test/unit/')], ['property tests', ...tests('test/property/')]] : []),
   ['dead code', bin('knip'), '--no-progress'],
   ['compose file', 'docker', 'compose', 'config', '-q', '--no-interpolate'],
 ];

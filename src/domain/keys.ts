@@ -97,13 +97,15 @@ export function createKeys(prefix: string) {
   };
 }
 
-/** A processor's own fence, memory of rows and counts, all under `<name>:`: beside the replica's, never mixed with it. Rows are named by their tables. */
+/**
+ * A processor's own fence, memory of rows and counts, all under `<name>:`: beside the replica's, never mixed with it. Rows are named by
+ * their tables. What is the matter with a table is told in one place, whoever finds it.
+ */
 export function processorKeys(name: string, keys: Keys): Keys {
   const of = (rest: string): string => keys.of(`${name}:${rest}`);
   return {
     ...keys,
     statsTotal: of('stats:total'),
-    status: of('status'),
     heartbeat: of('heartbeat'),
     changes: (table) => of(`changes:${table}`),
     offset: (topic, partition) => of(`offset:${partitionName({ topic, partition })}`),
@@ -112,7 +114,6 @@ export function processorKeys(name: string, keys: Keys): Keys {
     tableState: (table) => of(`fence:table:${table}`),
     hold: of('fence:hold'),
     held: of('fence:held'),
-    conditions: of('fence:conditions'),
     parked: (table, id) => of(`fence:parked:${table}:${id}`),
     parkedMark: (table, id) => of(`fence:parked-mark:${table}:${id}`),
   };

@@ -51,14 +51,15 @@ export interface Connections {
 export async function runTableConsumer({ name, failpoints, group, tables, spec, changesMax, rowsMax, keysOf, deadLetters, windows, beside }: TableConsumer, context: ProcessContext): Promise<void> {
   const { settings, log, signal, ready } = context;
   const kafka = { ...access.kafka(settings), clientId: name };
-  const keys = keysOf(createKeys(settings.REDIS_KEY_PREFIX));
+  const replica = createKeys(settings.REDIS_KEY_PREFIX);
+  const keys = keysOf(replica);
   const admin = createKafkaAdmin(kafka);
   const producer = createKafkaProducer(kafka);
   const presence = new RedisPresence(log);
   const redis = connectRedis({ ...access.replica(settings), name, onConnection: presence.connection });
   void presence.watch(redis, signal);
   const topicTables = new Map(tables.map((table) => [tableTopic(settings.TOPIC_PREFIX, table.name), table.name]));
-  const status = createReplicaStatus(redis, keys);
+  const status = createReplicaStatus(redis, keys, keys === replica ? undefined : name);
   const db = connectPostgres({ ...access.reader(settings), name, max: 1 });
   const source = await readIdentity(db, tables, context);
   const failpoint = createFailpoint(settings.SLUICE_FAILPOINT_DIR);

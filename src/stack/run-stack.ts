@@ -74,7 +74,7 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
   } finally {
     if (!stop.aborted) progress.say('Stopping what was started …');
     stopping.abort(); // steps that wait for what is stopped would wait on
-    await progress.step('Everything is stopped', () => supervisor.stop());
+    await progress.step('Stopping everything', () => supervisor.stop(), { detail: () => 'done' });
     lock.release();
   }
   return started;

@@ -8,7 +8,7 @@ import { claimPartitions, type ClaimContext, type ClaimResult } from '../../src/
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { readTableState } from '../../src/replica/table-state.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
-import { createKeys } from '../../src/domain/keys.ts';
+import { createKeys, streamKeys } from '../../src/domain/keys.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 
 const keys = createKeys('');
@@ -94,6 +94,23 @@ test('newer rules take over: every table is told to be read again before the old
   const told = await createReplicaStatus(redis.store, keys).conditions();
   assert.deepEqual(told.map(({ table, state, scope }) => `${table} ${state} ${scope}`).sort(), ['customers rebuilding cut', 'orders rebuilding cut']);
   await assert.rejects(claim(context()), (error) => error instanceof PipelineError && error.code === 'spec_changed');
+});
+
+test('what a processor beside the replica finds is told of the table as well, and neither takes back what the other has told', async () => {
+  const stream = streamKeys(keys);
+  const status = createReplicaStatus(redis.store, keys);
+  const beside = context({ keys: stream, status: createReplicaStatus(redis.store, stream, 'sluice-stream') });
+  await redis.store.set(stream.offset(ref.topic, 0), '42');
+  await claim({ ...beside, admin: { offsets: async () => [{ partition: 0, low: 50n, high: 100n }] } });
+  const told = await redis.store.hash(keys.status);
+  assert.equal(told['orders'], 'rebuilding', 'the supervisor reads it again');
+  assert.match(told['orders:why']!, /^sluice-stream: .*deleted unread/);
+  assert.equal((await readTableState(redis.store, keys, 'orders')).generation, 0, 'the replica has lost nothing');
+  await status.clear('orders', 'rebuilding', 'cut');
+  await status.set('orders', 'halted', 'shop.public.orders-0', 'of the replica');
+  await beside.status.set('orders', 'halted', 'shop.public.orders-0', 'of the stream');
+  await beside.status.clear('orders', 'halted', 'shop.public.orders-0');
+  assert.deepEqual((await status.conditions()).map(({ why }) => why), ['of the replica']);
 });
 
 test('a table is told in its gravest condition, whoever set it', async () => {
