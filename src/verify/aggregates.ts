@@ -5,7 +5,6 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../adapters/postgres.ts';
-import { names } from '../domain/keys.ts';
 import { compareAmounts, type AmountDifference, type ComparedAmounts, type Hashes } from './compare.ts';
 import type { ParkedShare } from './parked.ts';
 import type { PipelineDeps } from './pipeline.ts';
@@ -79,7 +78,7 @@ interface Replica {
   parked: ParkedShare;
 }
 
-const hashNames = [...sourceTables.map(({ table }) => names.live(table)), names.revenue, names.ordersByStatus, names.customersByState, names.productsByCategory];
+const hashNames = sourceTables.flatMap(({ counters }) => counters);
 
 async function readReplica({ redis, keys }: PipelineDeps, { parked }: Comparison): Promise<Replica> {
   const found = await readTyped(redis, 'hash', hashNames.map(keys.of), redis.hashes);

@@ -20,18 +20,15 @@ export type DriftWatch = ReturnType<typeof createDriftWatch>;
 
 /** States of `cdc:status` in which a table is being brought in line. */
 const passingStates = new Set(['drift', 'rebuilding', 'sweeping']);
-/** Counters by the table whose rows add to them. */
-const counterTables: [shape: RegExp, table: string][] = [
-  [/^metrics:customers(:|$)/, 'customers'],
-  [/^metrics:products(:|$)/, 'products'],
-  [/^metrics:(orders(:|$)|revenue$)/, 'orders'],
-  [/^metrics:(order_items$|product:)/, 'order_items'],
+/** Counters and sets of single customers and products, by the table whose rows add to them. */
+const sharedKeys: [shape: RegExp, table: string][] = [
+  [/^metrics:product:/, 'order_items'],
   [/^customer:[^:]*:orders$/, 'orders'],
 ];
 
 export function tableOf(key: string): string | undefined {
-  const [, table] = counterTables.find(([shape]) => shape.test(key)) ?? [];
-  return table ?? sourceTables.find(({ entity }) => key.startsWith(`${entity}:`))?.table;
+  const [, table] = sharedKeys.find(([shape]) => shape.test(key)) ?? [];
+  return table ?? sourceTables.find(({ entity, counters }) => counters.includes(key) || key.startsWith(`${entity}:`))?.table;
 }
 
 export function createDriftWatch({ db, redis, keys }: { db: Queryable; redis: RedisStore; keys: Keys }) {
