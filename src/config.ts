@@ -96,12 +96,12 @@ export const settings = {
   TEMPORAL_API_KEY: secret().describe('API key of Temporal Cloud, sent with every call'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
 
-  POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated when not given'),
-  SLUICE_REPLICATION_PASSWORD: secret().describe('Password of role sluice_replication (Debezium); generated when not given'),
-  SLUICE_READER_PASSWORD: secret().describe('Password of role sluice_reader (verify, batch); generated when not given'),
-  SLUICE_WRITER_PASSWORD: secret().describe('Password of role sluice_writer (generator); generated when not given'),
-  REDIS_PASSWORD: secret().describe('Password of the Redis default (admin) user; generated when not given'),
-  SLUICE_REDIS_PASSWORD: secret().describe('Password of the Redis user sluice-consumer; generated when not given'),
+  POSTGRES_PASSWORD: secret().describe('Password of POSTGRES_USER; generated for a server that is started here'),
+  SLUICE_REPLICATION_PASSWORD: secret().describe('Password of role sluice_replication (Debezium); generated for a server that is started here'),
+  SLUICE_READER_PASSWORD: secret().describe('Password of role sluice_reader (verify, batch); generated for a server that is started here'),
+  SLUICE_WRITER_PASSWORD: secret().describe('Password of role sluice_writer (generator); generated for a server that is started here'),
+  REDIS_PASSWORD: secret().describe('Password of the Redis default (admin) user; generated for a server that is started here'),
+  SLUICE_REDIS_PASSWORD: secret().describe('Password of the Redis user sluice-consumer; generated for a server that is started here'),
 
   TOPIC_PREFIX: z.string().regex(/^[A-Za-z0-9_-]+$/).default('ecommerce').describe('First part of every change topic'),
   TOPIC_PARTITIONS: count(4, 1, 256).describe('Partitions of each change topic; must not change under a running pipeline'),

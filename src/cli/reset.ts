@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadSettings, secretsFile } from '../config.ts';
+import { errnoOf } from '../stack/errno.ts';
 import { removeReadablePlace } from '../stack/postgres-files.ts';
 import { layoutOf, projectRoot } from '../stack/project.ts';
 import { stopStack } from '../stack/stop-stack.ts';
@@ -29,5 +30,10 @@ export function registerReset(program: Command): void {
 function removeData(dataDir: string): void {
   const { postgres, kafka, redis, temporal, logs, run, staging, scratch } = layoutOf(dataDir);
   for (const path of [postgres, kafka, redis, temporal, logs, run, staging, scratch, secretsFile(dataDir)]) rmSync(path, { recursive: true, force: true });
-  if (existsSync(dataDir) && readdirSync(dataDir).length === 0) rmdirSync(dataDir);
+  if (!existsSync(dataDir) || readdirSync(dataDir).length > 0) return;
+  try {
+    rmdirSync(dataDir);
+  } catch (error) {
+    if (errnoOf(error) !== 'EBUSY') throw error; // a volume is mounted there: it stays, empty
+  }
 }

@@ -6,12 +6,15 @@ import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
 import type { Hold } from '../telemetry/failpoint.ts';
+import { errnoOf } from './errno.ts';
 import type { Say } from './progress.ts';
 import { layoutOf } from './project.ts';
 import { killGroup } from './run-command.ts';
 import { stopStages, type ServerSpec } from './server-spec.ts';
 import { identityOf, isAlive, readStackRecord, unstarted, writeStackRecord, type ProcessName, type ProcessRecord } from './state-file.ts';
 import { SupervisedProcess } from './supervised-process.ts';
+
+const fullDiskMs = 1000;
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
@@ -25,9 +28,17 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
   let stopped: Promise<void> | undefined;
   for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 
+  let again: NodeJS.Timeout | undefined;
+  /** On a full disk the record waits until there is space: what runs is not let go of. */
   const publish = (): void => {
+    clearTimeout(again);
     const processes = expected.map((name): ProcessRecord => (paused.has(name) ? { ...unstarted(name), state: 'paused' } : (supervised.get(name)?.record ?? unstarted(name))));
-    writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
+    try {
+      writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOSPC') throw error;
+      again = setTimeout(publish, fullDiskMs).unref();
+    }
   };
 
   async function start(spec: ServerSpec): Promise<void> {
