@@ -120,7 +120,7 @@ export const settings = {
     .describe('Name of this consumer process in its group, no two alike: one that returns under it within KAFKA_SESSION_TIMEOUT_MS goes on, the others do not stop; the stack names its own'),
   SLUICE_CDC_CONSUMERS: count(1, 1, consumersMax).describe('CDC consumer processes the stack runs; they share the partitions'),
   WATCHDOG_STALL_MS: count(60_000, 5_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
-  HEARTBEAT_INTERVAL_MS: count(5_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
+  HEARTBEAT_INTERVAL_MS: count(2_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
   CONNECTOR_SILENT_MS: count(60_000, 5_000).describe(
     'A connector of which nothing arrives for this long although it says RUNNING is restarted, milliseconds; never before six heartbeats are missing. Connect itself takes up to 30 s to call a failed task FAILED',
   ),

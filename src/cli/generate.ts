@@ -48,7 +48,8 @@ Anomalies are written after the orders, in one transaction, and cross the thresh
 order_rate compares minutes, so these two need ORDER_RATE_WARM_MINUTES of orders before, such as --orders 1500 --rate 0.5:
   spike        ${spikeOrders} orders at once, of many customers
   silence      nothing at all for ${silenceSeconds} s; set SLUICE_GENERATOR=off, or the stack's generator goes on selling
-At full speed a customer may well place more than ten orders in a minute: bulk_orders is right to fire then.`;
+A shop with too few customers or products for the pace gets them first, so that ordinary orders fire no rule. With thousands at full
+speed a customer may well place more than ten in a minute: bulk_orders is right to fire then.`;
 
 export function registerGenerate(program: Command): void {
   program

@@ -3,6 +3,7 @@
  * Invariant: each batch is one transaction of orders with their items; interrupted, what was committed is whole and counted.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { faker } from '@faker-js/faker/locale/en';
 import type { Database } from '../adapters/postgres.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { RuleLimits } from '../domain/rules/rule.ts';
@@ -28,39 +29,52 @@ const batchOrdersMost = 1000;
 const viewRows = 2000;
 /** How often a rate is kept. */
 const tickMs = 100;
+/** A shop that has too few customers or products gets at least so many. */
 const foundingRows = 50;
+/** At full speed: of so many orders at once no customer places many. */
+const calmOrders = 500;
+/** A customer places about one order a minute, a product is in some eight: far below what bulk_orders and rapid_stock_depletion look for. */
+const ordersPerProduct = 4;
 
+const soldSql = 'FROM products WHERE price BETWEEN 0.01 AND 900 AND coalesce(stock_quantity, 0) < 1000000';
+const sizeSql = `
+  SELECT (SELECT count(*)::int FROM (SELECT FROM customers LIMIT $1) c) AS customers,
+         (SELECT count(*)::int FROM (SELECT ${soldSql} LIMIT $1) p) AS products`;
 const shopSql = `
   WITH reach AS (SELECT min(id) AS low, max(id) AS high FROM customers),
   some_customers AS (
     SELECT id FROM customers, reach WHERE id >= low + ((high - low) * $1::float8)::bigint ORDER BY id LIMIT $2
   ), some_products AS (
-    SELECT id, (price * 100)::int AS "priceCents", coalesce(stock_quantity, 0) AS stock FROM products
-    WHERE price BETWEEN 0.01 AND 900 AND coalesce(stock_quantity, 0) < 1000000 ORDER BY id LIMIT $2
+    SELECT id, (price * 100)::int AS "priceCents", coalesce(stock_quantity, 0) AS stock ${soldSql} ORDER BY id LIMIT $2
   )
   SELECT (SELECT coalesce(json_agg(id), '[]') FROM some_customers) AS customers,
          (SELECT coalesce(json_agg(p), '[]') FROM some_products p) AS products,
          (SELECT coalesce(max(id), 0) FROM orders) AS "lastOrderId"`;
 
-/** Customers from this share of the ids on. A shop without customers or products gets some first. */
-async function readOrderShop({ db, seed }: WriteOptions, fraction: number): Promise<OrderShop> {
-  const read = async (): Promise<OrderShop> => (await db.query<OrderShop>(shopSql, [fraction, viewRows]))[0]!;
-  const shop = await read();
+/** Gives a shop that is too small for so many ordinary orders a minute the customers and products it lacks, or the number of orders alone would fire rules. */
+async function enlargeShop({ db, seed }: WriteOptions, ordersPerMinute: number): Promise<void> {
+  const [has] = await db.query<{ customers: number; products: number }>(sizeSql, [viewRows]);
+  const lacking = (present: number, needed: number): number => (present >= Math.min(needed, viewRows) ? 0 : Math.max(foundingRows, Math.ceil(Math.min(needed, viewRows) - present)));
+  faker.seed([seed, has!.customers, has!.products]);
   const founding: Action[] = [
-    ...(shop.customers.length > 0 ? [] : Array.from({ length: foundingRows }, addCustomer)),
-    ...(shop.products.length > 0 ? [] : Array.from({ length: foundingRows }, addProduct)),
+    ...Array.from({ length: lacking(has!.customers, Math.max(1, ordersPerMinute)) }, addCustomer),
+    ...Array.from({ length: lacking(has!.products, Math.max(1, ordersPerMinute / ordersPerProduct)) }, addProduct),
   ];
-  if (founding.length === 0) return shop;
-  await applyActions(db, founding);
-  const founded = await read();
-  if (founded.customers.length > 0 && founded.products.length > 0) return founded;
-  throw new PipelineError('bad_argument', `The shop has no product between 0.01 and 900.00 to sell (seed ${seed}).`);
+  if (founding.length > 0) await applyActions(db, founding);
+}
+
+/** Customers from this share of the ids on. */
+async function readOrderShop({ db, seed }: WriteOptions, fraction: number): Promise<OrderShop> {
+  const [shop] = await db.query<OrderShop>(shopSql, [fraction, viewRows]);
+  if (shop!.customers.length > 0 && shop!.products.length > 0) return shop!;
+  throw new PipelineError('bad_argument', `The shop has no customer, or no product between 0.01 and 900.00 to sell (seed ${seed}).`);
 }
 
 /** `rate`: orders per second, undefined as fast as possible. Ends early when `signal` aborts. */
 export async function writeOrders(options: WriteOptions, work: { count: number; rate: number | undefined; onProgress: (written: Written) => void }): Promise<Written> {
   const { db, seed, signal, now } = options;
   const written = { orders: 0, rows: 0 };
+  if (work.count > 0) await enlargeShop(options, work.rate === undefined ? Math.min(work.count, calmOrders) : 60 * work.rate);
   const startMs = performance.now();
   for (let batch = 0; written.orders < work.count && !signal.aborted; ) {
     const due = work.rate === undefined ? work.count : Math.min(work.count, Math.floor((work.rate * (performance.now() - startMs)) / 1000) + 1);
@@ -99,6 +113,7 @@ const lastMinuteSql = `
 /** What one rule needs to fire, in one transaction. `entity`: what the alert will be about. */
 export async function writeAnomaly(options: WriteOptions, kind: PlannedAnomaly, limits: RuleLimits): Promise<Written & { entity: string }> {
   const { db, seed, now } = options;
+  await enlargeShop(options, 0);
   const shop = await readOrderShop(options, fractionOf(seed));
   const [minute] = await db.query<{ newByState: Record<string, number> }>(lastMinuteSql);
   const { entity, actions } = planAnomaly(kind, shop, { seed: [seed, shop.lastOrderId], now: now(), limits, newByState: minute?.newByState ?? {} });

@@ -102,10 +102,18 @@ async function fired(shop: TestShop, lastOrderId: number, lastCustomerId: number
     ...of(items, ({ product }) => product).flatMap(([productId, some]) =>
       rules.rapidStockDepletion.evaluate({ productId, sales: some.map(({ id, at, quantity }) => ({ id, atMs: at, amount: quantity })) }, limits).map(() => `rapid_stock_depletion ${productId}`),
     ),
-    ...products.filter(({ id, stock }) => rules.lowStock.evaluate({ productId: String(id), atMs: 0, before: stockBefore.get(id)!, after: stock }, limits)?.kind === 'fired').map(({ id }) => `low_stock ${id}`),
+    ...products.filter(({ id, stock }) => rules.lowStock.evaluate({ productId: String(id), atMs: 0, before: stockBefore.get(id) ?? null, after: stock }, limits)?.kind === 'fired').map(({ id }) => `low_stock ${id}`),
     ...minutes.map(({ byState }) => rules.geographicAnomaly.evaluate({ startMs: 0, byState }, limits)).filter((found) => found !== null).map(({ entity }) => `geographic_anomaly ${entity}`),
   ];
 }
+
+test('in a small shop many orders at once fire no rule: it gets the customers and products that they need first', async () => {
+  const shop = await server.openShop();
+  const [last] = await shop.owner.query<{ order: number; customer: number }>('SELECT (SELECT max(id) FROM orders) AS order, (SELECT max(id) FROM customers) AS customer');
+  assert.ok(last!.customer < 100, 'a small shop');
+  await writeOrders(optionsFor(shop), { count: 500, rate: undefined, onProgress: () => undefined });
+  assert.deepEqual(await fired(shop, last!.order, last!.customer, new Map()), []);
+});
 
 const ruleOf = { bulk: 'bulk_orders', 'high-value': 'high_value_order', depletion: 'rapid_stock_depletion', 'low-stock': 'low_stock', geo: 'geographic_anomaly' };
 
