@@ -109,8 +109,8 @@ export function addCustomer(): Extract<Action, { kind: 'addCustomer' }> {
   return { kind: 'addCustomer', firstName, lastName, email: `${mailbox}@example.com`, phone: aPhone(), ...aPlace() };
 }
 
-/** 2.99 to 499.99, small prices as likely as large ones are rare: an order above a thousand is the exception. */
-const aPriceCents = (): number => Math.round(299 * (49_999 / 299) ** faker.number.float({ min: 0, max: 1 }));
+/** 2.99 to 299.99, small prices as likely as large ones are rare: an order above a thousand is the exception. */
+const aPriceCents = (): number => Math.round(299 * (29_999 / 299) ** faker.number.float({ min: 0, max: 1 }));
 
 export function addProduct(): Action {
   return {
