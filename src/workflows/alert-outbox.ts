@@ -2,7 +2,7 @@
  * What an alert has to say: first through the storm gate, then to each channel in order, each channel by itself.
  * Invariant: what is queued is in the carried state, so nothing is lost when the workflow continues as new; a channel never waits for another.
  */
-import { ActivityFailure, ApplicationFailure, CancellationScope, condition, isCancellation, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, CancellationScope, condition, isCancellation, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { AlertFacts, Channel, Notice, NoticeKind } from '../domain/alert-notice.ts';
 import { noticeText } from '../domain/alert-notice.ts';
 import type { Admission, AlertActivities, AlertCarry, Announcement, Delivery, NoticeResult } from './alert-contract.ts';
@@ -95,10 +95,10 @@ export class AlertOutbox {
     this.#changed();
   }
 
-  /** A reminder is what somebody has asked for by a snooze: it is never grouped. */
+  /** A reminder is what somebody has asked for by a snooze: it is never grouped. What no channel is told of is no storm. */
   async #admission({ kind, count, withdrawn }: Announcement, id: string): Promise<Admission> {
-    const { type } = this.#carry.state;
-    if (withdrawn || kind === 'reminded') return { how: 'alone', group: '' };
+    const { type, level } = this.#carry.state;
+    if (withdrawn || kind === 'reminded' || (this.#plan.channels[level].length === 0 && patched('gate-with-channel'))) return { how: 'alone', group: '' };
     try {
       return await gate.admitNotice.executeWithOptions({ summary: `storm gate · ${id}` }, [{ id: this.#idOf(id), type, kind: `${kind}-${count}` }]);
     } catch (error) {

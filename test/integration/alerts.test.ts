@@ -162,12 +162,12 @@ test('of twenty alerts at once three are told alone and one tells for the rest',
   assert.equal(states.filter((state) => state?.notifications[0]?.result === 'grouped').length, 16);
 });
 
-test('an alert for which no channel is routed stays open and says why', async () => {
-  const muted = fresh('muted', 1, { type: 'geographic_anomaly' });
-  await accept(muted);
-  await until('it says so', async () => ((await stateOf(muted))?.notifications.length ?? 0) > 0);
-  const state = await stateOf(muted);
-  assert.deepEqual([state?.status, state?.notifications[0]?.reason], ['open', 'no channel is told of such alerts']);
+test('an alert for which no channel is routed stays open and says why, in a storm too', async () => {
+  const muted = Array.from({ length: 6 }, (_, n) => fresh(`muted-${n}`, 1, { type: 'geographic_anomaly' }));
+  await accept(...muted);
+  const statesOf = () => Promise.all(muted.map(stateOf));
+  await until('they say so', async () => (await statesOf()).every((state) => (state?.notifications.length ?? 0) > 0));
+  for (const state of await statesOf()) assert.deepEqual([state?.status, state?.notifications[0]?.reason], ['open', 'no channel is told of such alerts']);
   assert.deepEqual(kinds(), []);
 });
 
