@@ -8,7 +8,6 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 interface TestEvent {
@@ -20,17 +19,15 @@ interface Phase {
   suites: string[];
   concurrency: number;
   /** Which files: those that use the one stack, while it is up; those that start their own; those that need at most single servers. */
-  stack?: Stack;
+  stack: Stack;
 }
 
 type Stack = 'shared' | 'own' | 'none';
 
-/** One after the other; what stands in one line runs at the same time, so there are two stacks at most. */
-const phases: Phase[][] = [
-  [{ suites: ['architecture', 'unit', 'property'], concurrency: 2 }],
-  [{ suites: ['workflow', 'replay'], concurrency: 2 }],
-  [{ suites: ['integration'], concurrency: 2, stack: 'none' }],
-  [{ suites: ['integration', 'chaos'], concurrency: 1, stack: 'shared' }, { suites: ['integration', 'e2e'], concurrency: 1, stack: 'own' }],
+const phases: Phase[] = [
+  { suites: ['architecture', 'unit', 'property', 'workflow', 'replay', 'integration'], concurrency: 2, stack: 'none' },
+  { suites: ['integration', 'chaos'], concurrency: 1, stack: 'shared' },
+  { suites: ['integration', 'e2e'], concurrency: 1, stack: 'own' },
 ];
 const fileTimeoutMs = 10 * 60_000;
 const counterShape = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
@@ -50,8 +47,8 @@ try {
 /** The events of all phases as of one run: the counters at the end of each are added up. */
 async function* runPhases(): AsyncGenerator<TestEvent> {
   const totals = new Map<string, number>();
-  for (const together of phases) {
-    for await (const event of merge(together.map(runPhase))) {
+  for (const phase of phases) {
+    for await (const event of runPhase(phase)) {
       if (event.type === 'test:fail') process.exitCode = 1;
       const [, name, count] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && counterShape.exec(event.data.message ?? '')) || [];
       if (name === undefined) yield event;
@@ -62,27 +59,8 @@ async function* runPhases(): AsyncGenerator<TestEvent> {
   for (const [name, total] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${total}` } };
 }
 
-/** The reporter wants the events of a test without others between: they are held back until the next one of its run begins. */
-async function* merge(runs: AsyncIterable<TestEvent>[]): AsyncGenerator<TestEvent> {
-  const blocks = new PassThrough({ objectMode: true });
-  const read = async (events: AsyncIterable<TestEvent>): Promise<void> => {
-    let block: TestEvent[] = [];
-    for await (const event of events) {
-      if (event.data.nesting === 0 && event.type === 'test:start') {
-        blocks.write(block);
-        block = [];
-      }
-      block.push(event);
-    }
-    blocks.write(block);
-  };
-  void Promise.all(runs.map(read)).then(() => blocks.end(), (error: Error) => blocks.destroy(error));
-  for await (const block of blocks) yield* block as TestEvent[];
-}
-
 async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGenerator<TestEvent> {
-  const asked = suites.flatMap(testFiles).filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
-  const files = kind === undefined ? asked : asked.filter((path) => stackOf(path) === kind);
+  const files = suites.flatMap(testFiles).filter((path) => stackOf(path) === kind && (filters.length === 0 || filters.some((filter) => path.includes(filter))));
   if (files.length === 0 || stop.signal.aborted) return;
   const stack = kind === 'shared' ? await startSharedStack() : null;
   try {
@@ -93,6 +71,7 @@ async function* runPhase({ suites, concurrency, stack: kind }: Phase): AsyncGene
 }
 
 function stackOf(path: string): Stack {
+  if (!/\/(integration|chaos|e2e)\//.test(path)) return 'none';
   const text = readFileSync(path, 'utf8');
   return text.includes('useStack(') ? 'shared' : /startStack\(|runSluice\(|bin\/sluice/.test(text) ? 'own' : 'none';
 }

@@ -108,7 +108,7 @@ function describeStatus({ schedule, running, jobs, latest }: BatchStatus): strin
     `schedule   ${schedule ? `every ${schedule.everySeconds} s, ${schedule.paused ? `PAUSED: ${schedule.note}` : `next ${schedule.nextAt?.toISOString() ?? 'unknown'}`}` : 'not made yet: the worker makes it when it starts'}`,
     ...Object.entries(running).map(([id, progress]) => `running    ${id}: ${progress ? describeRun(progress) : 'waiting for the worker'}`),
     `runs       ${jobs['completed'] ?? 0} completed, ${jobs['failed'] ?? 0} failed (${jobs['failed_in_a_row'] ?? 0} scheduled ones in a row), the last one ${jobs['last_run'] ?? 'never'}${jobs['last_duration'] ? `, ${jobs['last_duration']} s` : ''}`,
-    `latest     ${summary ? `${summary.run_id}, window ${summary.window.start} – ${summary.window.end}, quality ${summary.quality_verdict}, ${Object.entries(summary.records_processed).map(([table, count]) => `${count} ${table}`).join(', ')}` : 'none'}`,
+    `latest     ${summary ? `${summary.run_id}, window ${summary.window.start} – ${summary.window.end}, quality ${summary.quality_verdict}, records of ${Object.entries(summary.records_processed).map(([table, count]) => `${table} ${count}`).join(', ')}` : 'none'}`,
   ].join('\n');
 }
 
