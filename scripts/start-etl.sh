@@ -3,6 +3,7 @@
 # such as --scale generator=0. The first run writes passwords to .env (mode 600); what is there stays.
 set -eu
 cd "$(dirname "$0")/.."
+docker compose version > /dev/null 2>&1 || { echo 'Docker with Compose v2 is needed: https://docs.docker.com/compose/install' >&2; exit 3; }
 env=${SLUICE_ENV_FILE:-.env}
 umask 077
 touch "$env"
