@@ -31,7 +31,7 @@ const firstVisibleBudgetMs = 180_000;
 
 /** Starts PostgreSQL alone, fills `orders`, then starts the stack and watches the snapshot arrive. */
 export async function startFilledStack(rows: number): Promise<{ stack: RealStack; snapshot: SnapshotSample }> {
-  const { dir, env } = await freshEnvironment({ SLUICE_GENERATOR: 'off', KAFKA_SESSION_TIMEOUT_MS: '10000', HEARTBEAT_CHECK_SECONDS: '30' });
+  const { dir, env } = await freshEnvironment({ SLUICE_GENERATOR: 'off', KAFKA_SESSION_TIMEOUT_MS: '10000', HEARTBEAT_INTERVAL_MS: '2000', HEARTBEAT_CHECK_SECONDS: '30' });
   const loaded = loadSettings({ ...process.env, ...env });
   mkdirSync(loaded.SLUICE_DATA_DIR, { mode: 0o711 });
   const settings = settleSecrets(loaded);

@@ -10,7 +10,7 @@ import { connectPostgres } from '../adapters/postgres.ts';
 import { ConfigError, loadSettings, type Settings } from '../config.ts';
 import { ruleLimits } from '../domain/rules/limits.ts';
 import { plannedAnomalies, type PlannedAnomaly } from '../generator/anomaly.ts';
-import { writeAnomaly, writeOrders, type WriteOptions, type Written } from '../generator/write-orders.ts';
+import { spikeOrders, writeAnomaly, writeOrders, type WriteOptions, type Written } from '../generator/write-orders.ts';
 import { projectRoot } from '../stack/project.ts';
 import { createProgressLine, type ProgressLine } from './progress-line.ts';
 
@@ -33,8 +33,7 @@ export interface GenerateReport extends Written {
   interrupted: boolean;
 }
 
-/** How many orders a spike is, and how long a silence. */
-const spikeOrders = 500;
+/** How long a silence is. */
 const silenceSeconds = 180;
 
 const help = `

@@ -29,9 +29,7 @@ function describe(status: StackStatus): string {
   const lines = [
     healthy ? 'healthy' : `NOT HEALTHY: ${problems.join('; ')}`,
     '',
-    row('process', 'state', 'pid', 'restarts', 'ports'),
-    ...processes.map(({ name, state, pid, restarts, ports }) => row(name, state, pid ?? '-', restarts, ports.join(', '))),
-    '',
+    ...(processes.length === 0 ? [] : [row('process', 'state', 'pid', 'restarts', 'ports'), ...processes.map(({ name, state, pid, restarts, ports }) => row(name, state, pid ?? '-', restarts, ports.join(', '))), '']),
     `connector  ${connector.state}, tasks ${connector.tasks.join(', ') || 'none'}`,
     `slot       ${slot ? `${slot.active ? 'active' : 'INACTIVE'}, WAL ${slot.walStatus}, ${slot.retainedBytes} bytes retained` : 'unknown'}`,
     `lag        ${lag ? `${lag.events} events, ${lag.ms} ms, over ${status.lag.length} partitions` : 'unknown'}`,

@@ -77,8 +77,8 @@ function shopMakers(shop: Shop, now: Date): Maker[] {
   const manyProducts = shop.productsSpan > productsMax;
   return [
     { weight: manyCustomers ? 2 : 10, make: addCustomer },
-    { weight: 5, make: () => editCustomer(shop, (id) => ({ kind: 'moveCustomer', id, ...aPlace() })) },
-    { weight: 3, make: () => editCustomer(shop, (id) => ({ kind: 'changePhone', id, phone: aPhone() })) },
+    { weight: 1, make: () => editCustomer(shop, (id) => ({ kind: 'moveCustomer', id, ...aPlace() })) }, // each move takes a new customer out of the state it came from
+    { weight: 7, make: () => editCustomer(shop, (id) => ({ kind: 'changePhone', id, phone: aPhone() })) },
     { weight: manyProducts ? 0.02 : 2, make: addProduct },
     { weight: 3, make: () => repriceProduct(shop) },
     { weight: 2, make: () => restockProduct(shop) },

@@ -31,8 +31,8 @@ const viewRows = 2000;
 const tickMs = 100;
 /** A shop that has too few customers or products gets at least so many. */
 const foundingRows = 50;
-/** At full speed: of so many orders at once no customer places many. */
-const calmOrders = 500;
+/** Of so many orders at once, or fewer, no customer places many. */
+export const spikeOrders = 500;
 /** A customer places about one order a minute, a product is in some eight: far below what bulk_orders and rapid_stock_depletion look for. */
 const ordersPerProduct = 4;
 
@@ -54,11 +54,14 @@ const shopSql = `
 /** Gives a shop that is too small for so many ordinary orders a minute the customers and products it lacks, or the number of orders alone would fire rules. */
 async function enlargeShop({ db, seed }: WriteOptions, ordersPerMinute: number): Promise<void> {
   const [has] = await db.query<{ customers: number; products: number }>(sizeSql, [viewRows]);
-  const lacking = (present: number, needed: number): number => (present >= Math.min(needed, viewRows) ? 0 : Math.max(foundingRows, Math.ceil(Math.min(needed, viewRows) - present)));
+  const lacking = (present: number, wanted: number): number => {
+    const needed = Math.max(1, Math.min(Math.ceil(wanted), viewRows));
+    return present >= needed ? 0 : Math.max(foundingRows, needed - present);
+  };
   faker.seed([seed, has!.customers, has!.products]);
   const founding: Action[] = [
-    ...Array.from({ length: lacking(has!.customers, Math.max(1, ordersPerMinute)) }, addCustomer),
-    ...Array.from({ length: lacking(has!.products, Math.max(1, ordersPerMinute / ordersPerProduct)) }, addProduct),
+    ...Array.from({ length: lacking(has!.customers, ordersPerMinute) }, addCustomer),
+    ...Array.from({ length: lacking(has!.products, ordersPerMinute / ordersPerProduct) }, addProduct),
   ];
   if (founding.length > 0) await applyActions(db, founding);
 }
@@ -74,7 +77,7 @@ async function readOrderShop({ db, seed }: WriteOptions, fraction: number): Prom
 export async function writeOrders(options: WriteOptions, work: { count: number; rate: number | undefined; onProgress: (written: Written) => void }): Promise<Written> {
   const { db, seed, signal, now } = options;
   const written = { orders: 0, rows: 0 };
-  if (work.count > 0) await enlargeShop(options, work.rate === undefined ? Math.min(work.count, calmOrders) : 60 * work.rate);
+  if (work.count > 0) await enlargeShop(options, work.rate === undefined ? Math.min(work.count, spikeOrders) : 60 * work.rate);
   const startMs = performance.now();
   for (let batch = 0; written.orders < work.count && !signal.aborted; ) {
     const due = work.rate === undefined ? work.count : Math.min(work.count, Math.floor((work.rate * (performance.now() - startMs)) / 1000) + 1);
