@@ -84,10 +84,10 @@ function planLowStock(shop: OrderShop, { now, limits }: AnomalyOptions): Anomaly
 
 const geoCustomers = 8;
 
-/** Eight new customers of one state; more where others register: twice as many as lately may still come in this minute. */
+/** Eight new customers of one state; more where others register: enough for four times as many others as lately, since some of ours move away before the minute is judged. */
 function planGeo(_shop: OrderShop, { limits, newByState }: AnomalyOptions): AnomalyPlan {
   const [state] = Object.entries(newByState).sort(([, a], [, b]) => b - a)[0] ?? [faker.location.state({ abbreviated: true })];
-  const others = 2 * Object.entries(newByState).reduce((sum, [name, customers]) => sum + (name === state ? 0 : customers), 0);
+  const others = 4 * Object.entries(newByState).reduce((sum, [name, customers]) => sum + (name === state ? 0 : customers), 0);
   const share = limits.geoSharePercent;
   const count = Math.max(geoCustomers, limits.geoCustomersMin, Math.floor((share * others) / (100 - share)) + 1);
   return { entity: state, actions: Array.from({ length: count }, () => ({ ...addCustomer(), state })) };

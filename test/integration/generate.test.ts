@@ -129,13 +129,14 @@ for (const kind of plannedAnomalies) {
   });
 }
 
-test('geo fires although as many others register in its minute as in the one before', async () => {
+test('geo fires although more others register in its minute than in the one before, and a tenth of its own customers move away', async () => {
   const shop = await server.openShop();
   await shop.owner.query("UPDATE customers SET created_at = created_at - interval '1 day'");
   await shop.owner.query("INSERT INTO customers (first_name, last_name, email, state) SELECT 'a', 'b', n::text, CASE WHEN n <= 7 THEN 'TX' ELSE 'NY' END FROM generate_series(1, 12) n");
   const { entity, rows } = await writeAnomaly(optionsFor(shop), 'geo', limits);
   assert.equal(entity, 'TX');
-  const ofMinute = { TX: rows, NY: 2 * 5 };
+  const moved = Math.ceil(rows / 10);
+  const ofMinute = { TX: rows - moved, NY: 2 * 5 + moved };
   assert.ok(rules.geographicAnomaly.evaluate({ startMs: 0, byState: ofMinute }, limits), JSON.stringify(ofMinute));
 });
 
