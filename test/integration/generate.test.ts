@@ -129,13 +129,13 @@ for (const kind of plannedAnomalies) {
   });
 }
 
-test('geo fires although more others register in its minute than in the one before, and a tenth of its own customers move away', async () => {
+test('geo fires although more others register in its minute than in the one before, and one in twenty of its own moves away', async () => {
   const shop = await server.openShop();
   await shop.owner.query("UPDATE customers SET created_at = created_at - interval '1 day'");
   await shop.owner.query("INSERT INTO customers (first_name, last_name, email, state) SELECT 'a', 'b', n::text, CASE WHEN n <= 7 THEN 'TX' ELSE 'NY' END FROM generate_series(1, 12) n");
   const { entity, rows } = await writeAnomaly(optionsFor(shop), 'geo', limits);
   assert.equal(entity, 'TX');
-  const moved = Math.ceil(rows / 10);
+  const moved = Math.ceil(rows / 20);
   const ofMinute = { TX: rows - moved, NY: 2 * 5 + moved };
   assert.ok(rules.geographicAnomaly.evaluate({ startMs: 0, byState: ofMinute }, limits), JSON.stringify(ofMinute));
 });
