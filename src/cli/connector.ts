@@ -7,7 +7,7 @@ import { loadSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { createReplicaStatus } from '../replica/status.ts';
-import { connectClientOf, connectorConfig, connectorName } from '../stack/connect.ts';
+import { connectClientOf, connectorConfig, connectorName } from '../stack/connector.ts';
 import { projectRoot } from '../stack/project.ts';
 import { supervisorStateQuery, supervisorWorkflowId, type SupervisorState } from '../workflows/contract.ts';
 import { unhealthyCode } from './status.ts';

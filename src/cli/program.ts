@@ -1,28 +1,35 @@
-/** The command line of `sluice`, one verb per file. */
+/** The command line of `sluice`, one verb per file. Clients of servers take long to load: only those of the verb that is run are. */
 import { Command } from 'commander';
-import { registerAlerts } from './alerts.ts';
-import { registerBackfill } from './backfill.ts';
-import { registerBatch } from './batch.ts';
-import { registerDlq } from './dlq.ts';
-import { registerConnector } from './connector.ts';
-import { registerDetector } from './detector.ts';
-import { registerDoctor } from './doctor.ts';
-import { registerDown } from './down.ts';
-import { registerGenerate } from './generate.ts';
-import { registerRebuild } from './rebuild.ts';
-import { registerReset } from './reset.ts';
-import { registerResync } from './resync.ts';
-import { registerSetup } from './setup.ts';
-import { registerStatus } from './status.ts';
-import { registerUp } from './up.ts';
-import { registerVerify } from './verify.ts';
 
-export function createProgram(): Command {
+type Register = (program: Command) => void;
+
+/** In the order of the help. */
+const verbs: Record<string, () => Promise<Register>> = {
+  up: async () => (await import('./up.ts')).registerUp,
+  down: async () => (await import('./down.ts')).registerDown,
+  setup: async () => (await import('./setup.ts')).registerSetup,
+  status: async () => (await import('./status.ts')).registerStatus,
+  doctor: async () => (await import('./doctor.ts')).registerDoctor,
+  reset: async () => (await import('./reset.ts')).registerReset,
+  verify: async () => (await import('./verify.ts')).registerVerify,
+  dlq: async () => (await import('./dlq.ts')).registerDlq,
+  rebuild: async () => (await import('./rebuild.ts')).registerRebuild,
+  resync: async () => (await import('./resync.ts')).registerResync,
+  connector: async () => (await import('./connector.ts')).registerConnector,
+  batch: async () => (await import('./batch.ts')).registerBatch,
+  backfill: async () => (await import('./backfill.ts')).registerBackfill,
+  alerts: async () => (await import('./alerts.ts')).registerAlerts,
+  generate: async () => (await import('./generate.ts')).registerGenerate,
+  detector: async () => (await import('./detector.ts')).registerDetector,
+};
+
+/** Knows the verb that `words` begin with, or all of them when it begins with none (help, a typing error). */
+export async function createProgram([word = '']: readonly string[] = []): Promise<Command> {
   const program = new Command('sluice')
     .description('A live, exact picture of a PostgreSQL shop in Redis')
     .exitOverride()
     .showHelpAfterError();
-  const verbs = [registerUp, registerDown, registerSetup, registerStatus, registerDoctor, registerReset, registerVerify, registerDlq, registerRebuild, registerResync, registerConnector, registerBatch, registerBackfill, registerAlerts, registerGenerate, registerDetector];
-  for (const register of verbs) register(program);
+  const verb = Object.hasOwn(verbs, word) ? verbs[word] : undefined;
+  for (const load of verb ? [verb] : Object.values(verbs)) (await load())(program);
   return program;
 }

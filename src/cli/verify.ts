@@ -24,7 +24,6 @@ import { formatStreamReport, verifyStream } from '../verify/stream.ts';
 import { verify } from '../verify/verify.ts';
 import { batchWorkflowType, type BatchInput, type BatchResult } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
-import { withTemporal } from './follow-workflow.ts';
 import { createProgressLine } from './progress-line.ts';
 
 export function registerVerify(program: Command): void {
@@ -76,6 +75,7 @@ async function verifyTheBatch(json: boolean): Promise<void> {
   const redis = connectRedis({ ...access.replica(settings), name: 'sluice-verify', failFast: true });
   const line = createProgressLine();
   try {
+    const { withTemporal } = await import('./follow-workflow.ts'); // only --batch asks Temporal
     await withTemporal(async (temporal) => {
       const runBatch = async (snapshot: string): Promise<string> => {
         const id = `batch-etl/verify/${randomUUID()}`;

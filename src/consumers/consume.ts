@@ -23,8 +23,7 @@ const backoffMs = { first: 250, max: 2000 };
 const heldMs = 30_000;
 const stopMs = 10_000;
 const stallsMax = 3;
-/** Of a dash and a UUID. */
-const uuidLength = 37;
+const uuidLength = 36;
 
 /** Resolves after `signal`; throws PipelineError when a human or a new process is needed. */
 export async function consume(options: ConsumeOptions, signal: AbortSignal): Promise<void> {
@@ -80,5 +79,6 @@ async function runSession(options: ConsumeOptions, stopped: Promise<'stopped'>):
 async function isReplaced({ admin, consumer: { group, instanceId } }: ConsumeOptions, lastMember: string): Promise<boolean> {
   if (instanceId === undefined) return false;
   const members = await admin.memberIds(group).catch(() => []); // Kafka is away: the session that follows waits for it
-  return members.some((member) => member !== lastMember && member.length === instanceId.length + uuidLength && member.startsWith(`${instanceId}-`));
+  const identity = lastMember.slice(0, -uuidLength); // Kafka adds a UUID to the instance id
+  return members.some((member) => member !== lastMember && member.length === lastMember.length && member.startsWith(identity));
 }

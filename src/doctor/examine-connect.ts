@@ -2,7 +2,7 @@
 import { access } from '../access.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Settings } from '../config.ts';
-import { connectClientOf, connectorConfig, connectorName } from '../stack/connect.ts';
+import { connectClientOf, connectorConfig, connectorName } from '../stack/connector.ts';
 import { judge, type Finding, type Moment } from './check.ts';
 import { connectChecks, pluginClass } from './connect-checks.ts';
 

@@ -7,7 +7,7 @@ import { PipelineError } from '../domain/errors.ts';
 process.stdout.on('error', () => undefined); // `sluice … | head`: a closed pipe must not end a supervisor before it has stopped its servers
 
 try {
-  await createProgram().parseAsync();
+  await (await createProgram(process.argv.slice(2))).parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
 }

@@ -23,7 +23,7 @@ import type { Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
-import { connectClientOf, connectorName } from '../stack/connect.ts';
+import { connectClientOf, connectorName } from '../stack/connector.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';

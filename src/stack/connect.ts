@@ -1,11 +1,10 @@
-/** Kafka Connect with the Debezium plugin, and the one connector it runs. */
+/** Kafka Connect with the Debezium plugin. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { access, loopback } from '../access.ts';
-import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
 import type { Settings } from '../config.ts';
-import { kafkaClientEnvironment, kafkaClientProperties, sourceTls } from './connect-security.ts';
+import { kafkaClientEnvironment, kafkaClientProperties } from './connect-security.ts';
+import { connectClientOf, connectorName } from './connector.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
 import { probePort } from './ports.ts';
@@ -15,11 +14,6 @@ import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
 import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
-
-/** Connector, replication slot and publication are all called this. */
-export const connectorName = 'sluice';
-
-export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(access.connectUrl(settings));
 
 export function connectServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { run } = layoutOf(settings.SLUICE_DATA_DIR);
@@ -53,13 +47,4 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
 async function isRestarting(settings: Settings): Promise<boolean> {
   const status = await connectClientOf(settings).connectorStatus(connectorName);
   return status !== null && [status.connector, ...status.tasks].some(({ state }) => state === 'RESTARTING');
-}
-
-/** The connector as debezium/connector.json defines it, with this stack's addresses and names filled in. */
-export function connectorConfig(settings: Settings): Record<string, string> {
-  const { POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX } = settings;
-  const { host: POSTGRES_HOST, port: POSTGRES_PORT } = access.connectorSource(settings);
-  const values = { POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB, TOPIC_PREFIX, HEARTBEAT_INTERVAL_MS, EVENT_BYTES_MAX, PRODUCER_BUFFER_BYTES: eventSizes(settings).producerBufferBytes };
-  const text = fillTemplate(readFileSync(inProject('debezium/connector.json'), 'utf8'), values);
-  return { ...z.record(z.string(), z.string()).parse(JSON.parse(text)), ...sourceTls(settings) };
 }

@@ -8,7 +8,7 @@ import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { connectClientOf, connectorConfig, connectorName } from './connect.ts';
+import { connectClientOf, connectorConfig, connectorName } from './connector.ts';
 import { ensureTopics } from './kafka.ts';
 import { prepareDatabase } from './postgres.ts';
 import { awaitServer } from './probes.ts';

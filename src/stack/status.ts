@@ -11,7 +11,7 @@ import { readLag, type PartitionLag } from '../replica/lag.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
-import { connectClientOf, connectorName } from './connect.ts';
+import { connectClientOf, connectorName } from './connector.ts';
 import { describeOversized, findOversizedEvent, readTail, type OversizedEvent } from './oversized-event.ts';
 import { layoutOf } from './project.ts';
 import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { connectClientOf, connectorConfig, connectorName } from '../../src/stack/connect.ts';
+import { connectClientOf, connectorConfig, connectorName } from '../../src/stack/connector.ts';
 import type { SupervisorState } from '../../src/workflows/contract.ts';
 import { assertRecovered, consumersOf, landed } from '../faults.ts';
 import { until, useStack, type TestStack } from '../stack.ts';

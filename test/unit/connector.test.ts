@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSettings } from '../../src/config.ts';
-import { connectorConfig } from '../../src/stack/connect.ts';
+import { connectorConfig } from '../../src/stack/connector.ts';
 import { fillTemplate } from '../../src/stack/template.ts';
 
 const settings = loadSettings({ POSTGRES_PORT: '5555', POSTGRES_DB: 'shop', TOPIC_PREFIX: 'eu', HEARTBEAT_INTERVAL_MS: '700' }, '/nonexistent');

@@ -33,7 +33,7 @@ test('every sluice line in the documents is one the command line takes', async (
   const refused: string[] = [];
   for (const { document, line } of lines) {
     const words = wordsOf(line).slice(2);
-    const isKnown = withoutActions(createProgram()).parseAsync(words, { from: 'user' }).then(() => true, () => false);
+    const isKnown = withoutActions(await createProgram()).parseAsync(words, { from: 'user' }).then(() => true, () => false);
     if (!(await isKnown)) refused.push(`${document}: ${line}`);
   }
   assert.deepEqual(refused, []);
