@@ -26,7 +26,7 @@ crossing in milliseconds (\`src/domain/rules/episode.ts\`).
 
 \`\`\`sh
 SLUICE_GENERATOR=off ORDER_RATE_WARM_MINUTES=5 STREAM_ALLOWED_LATENESS_MS=2000 ALERT_GAP_SECONDS=30 npm start
-npx sluice generate --orders 840 --rate 2 --anomaly spike       # seven minutes of orders, then 500 at once
+npx sluice generate --orders 840 --rate 2 --anomaly spike       # in another terminal: seven minutes of orders, then 500 at once
 npx sluice generate --orders 1800 --rate 2 --anomaly silence    # instead: fifteen minutes of orders, then none for three
 npx sluice alerts ls --type order_rate
 \`\`\`

@@ -1,4 +1,4 @@
-/** What the run loop and a processor say to each other. A new processor is one folder beside `cdc/` that implements this. */
+/** What the run loop and a processor say to each other. */
 import type { SourceRecord } from '../domain/change-event.ts';
 import type { WritePlan } from '../domain/fold.ts';
 import type { TouchInput } from '../domain/stream/touches.ts';

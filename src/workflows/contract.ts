@@ -62,7 +62,7 @@ export interface RoundTable {
   table: string;
   generation: number;
   mark: string;
-  /** Columns of the table, see src/activities/columns.ts; empty when there is no such table. */
+  /** Columns of the table, see src/replica/columns.ts; empty when there is no such table. */
   columns: string;
   /** Why its topic was called cut; empty when it was not. */
   cut: string;

@@ -1,4 +1,4 @@
-/** The replicated tables. A new table is one file here, one migration and one test. */
+/** The replicated tables. A new table: docs/extending.md. */
 import { customers } from './customers.ts';
 import { orderItems } from './order-items.ts';
 import { orders } from './orders.ts';
