@@ -102,10 +102,12 @@ for _ = 1, number() do -- trimmed once a batch: with its own trimming an entry t
   call('XTRIM', stream, 'MAXLEN', cap)
 end
 -- What lives for a time: a value, then all the keys that it is for.
-for _ = 1, number() do -- sets: what scores below goes
-  local below, sets = '(' .. arg(), number()
-  for i = k + 1, k + sets do call('ZREMRANGEBYSCORE', KEYS[i], '-inf', below) end
-  k = k + sets
+for _ = 1, number() do -- sets: what scores below goes, unless the set is told in the hash: then somebody is still to look at it
+  local hash, below, sets = key(), '(' .. arg(), number()
+  for i = 1, sets do
+    if not call('HGET', hash, ARGV[a + i]) then call('ZREMRANGEBYSCORE', KEYS[k + i], '-inf', below) end
+  end
+  k, a = k + sets, a + sets
 end
 for _ = 1, number() do -- set and hash: the member that scores highest is told
   local member, score, sets = arg(), arg(), number()
@@ -128,11 +130,16 @@ for _ = 1, number() do -- how long from now on
   for i = k + 1, k + names do call('PEXPIRE', KEYS[i], ttl) end
   k = k + names
 end
-for _ = 1, number() do -- sets, each with a field and its value, told only where there are more members than so many
+for _ = 1, number() do -- sets with more members than so many: the last origin, and the earliest moment that was told and not looked at
   local hash, most, sets = key(), number(), number()
   for i = k + 1, k + sets do
-    if call('ZCARD', KEYS[i]) > most then call('HSET', hash, ARGV[a + 1], ARGV[a + 2]) end
-    a = a + 2
+    if call('ZCARD', KEYS[i]) > most then
+      local from, told = ARGV[a + 3], call('HGET', hash, ARGV[a + 1])
+      local earlier = told and string.match(told, ' (%S+)$')
+      if earlier and tonumber(earlier) < tonumber(from) then from = earlier end
+      call('HSET', hash, ARGV[a + 1], ARGV[a + 2] .. ' ' .. from)
+    end
+    a = a + 3
   end
   k = k + sets
 end

@@ -30,9 +30,10 @@ export interface WritePlan {
   countedIn: string;
   /** Events whose operation could be read, applied or not. */
   eventCount: number;
-  /** Largest LSN and commit time seen; null when no event carried one. */
+  /** Largest LSN, latest and earliest commit time seen; null when no event carried one. */
   lastLsn: string | null;
   lastCommitMs: number | null;
+  firstCommitMs: number | null;
 }
 
 /** Scores of a set member as contributed before and from now on; null = not in the set. */
@@ -79,6 +80,7 @@ export function foldBatch({ table, state, events, marks, stored, changesMax }: F
     told.push(event);
     if (plan.lastLsn === null || isLarger(event.lsn, plan.lastLsn)) plan.lastLsn = event.lsn;
     if (plan.lastCommitMs === null || event.commitMs > plan.lastCommitMs) plan.lastCommitMs = event.commitMs;
+    if (plan.firstCommitMs === null || event.commitMs < plan.firstCommitMs) plan.firstCommitMs = event.commitMs;
     if (event.kind === 'change' && !isBeforeMark(event.lsn, state)) last.set(rowName(table.entity, event.id), event);
   }
   tellEvents(plan, changes, counts);
@@ -109,6 +111,7 @@ const emptyPlan = (): WritePlan => ({
   eventCount: 0,
   lastLsn: null,
   lastCommitMs: null,
+  firstCommitMs: null,
 });
 
 function changeEntry(table: Table, event: RowChange | Truncate): ChangeEntry {

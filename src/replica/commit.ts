@@ -117,18 +117,16 @@ export function encodeCommit(keys: Keys, { expect, plan, strings = [], removed =
   return script;
 }
 
-const noUpkeep: Upkeep = { trimmed: new Map(), last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
+const noUpkeep: Upkeep = { trimmed: [], last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
 
 function encodeUpkeep(script: Script, keys: Keys, { trimmed, last, removed, lives, toldAbove, told }: Upkeep): void {
   const { keys: names, args } = script;
-  const encodeGroups = (groups: Map<number, string[]>): void => {
-    args.push(groups.size);
-    for (const [value, members] of groups) {
-      args.push(value, members.length);
-      for (const name of members) names.push(keys.of(name));
-    }
-  };
-  encodeGroups(trimmed);
+  args.push(trimmed.length);
+  for (const { hash, below, sets } of trimmed) {
+    names.push(keys.of(hash));
+    args.push(below, sets.length, ...sets);
+    for (const set of sets) names.push(keys.of(set));
+  }
   args.push(last.length);
   for (const { fields, of } of last) {
     args.push(...fields, of.length);
@@ -139,14 +137,18 @@ function encodeUpkeep(script: Script, keys: Keys, { trimmed, last, removed, live
     args.push(fields.length, ...fields, hashes.length);
     for (const hash of hashes) names.push(keys.of(hash));
   }
-  encodeGroups(lives);
+  args.push(lives.size);
+  for (const [ttlMs, lasting] of lives) {
+    args.push(ttlMs, lasting.length);
+    for (const name of lasting) names.push(keys.of(name));
+  }
   args.push(toldAbove.length);
   for (const { hash, most, sets } of toldAbove) {
     names.push(keys.of(hash));
     args.push(most, sets.length);
-    for (const [set, value] of sets) {
+    for (const [set, origin, from] of sets) {
       names.push(keys.of(set));
-      args.push(set, value);
+      args.push(set, origin, from);
     }
   }
   encodeFields(script, told.map(([hash, field, value]) => [keys.of(hash), field, value]));

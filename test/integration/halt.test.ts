@@ -56,7 +56,7 @@ test('a replica that an older release has computed is read again by the rules of
   for (const [hash, field, amount] of [...stored._c.map(([hash, field, amount]) => [hash, field, -amount] as const), ...older]) {
     counters.set(hash, (counters.get(hash) ?? new Map<string, number>()).set(field, amount));
   }
-  const writes = { rows: new Map(), deletes: new Set<string>(), unparked: new Map(), marks: new Map(), counters, members: new Map(), changes: [], countedIn: '', eventCount: 0, lastLsn: null, lastCommitMs: null };
+  const writes = { rows: new Map(), deletes: new Set<string>(), unparked: new Map(), marks: new Map(), counters, members: new Map(), changes: [], countedIn: '', eventCount: 0, lastLsn: null, lastCommitMs: null, firstCommitMs: null };
   const commit = encodeCommit(stack.keys, {
     expect: { fields: [[stack.keys.pipeline, 'spec', contributionSpec]], strings: [[key, text!]] },
     plan: { table: 'orders', changesMax: 0, writes },

@@ -16,7 +16,7 @@ import { loadTable, publish } from '../../src/batch/publish.ts';
 import { createRedisStaging } from '../../src/batch/redis-staging.ts';
 import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Processor } from '../../src/consumers/processor.ts';
-import { watched } from '../../src/consumers/stream/watcher.ts';
+import { watched } from '../../src/domain/stream/touches.ts';
 import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys, streamKeys, type Keys } from '../../src/domain/keys.ts';

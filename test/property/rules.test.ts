@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { episodeOf, type Episode } from '../../src/domain/rules/episode.ts';
+import { joinEpisode, type Episode } from '../../src/domain/rules/episode.ts';
 import { geographicAnomaly } from '../../src/domain/rules/geographic-anomaly.ts';
 import { lowStock } from '../../src/domain/rules/low-stock.ts';
 import { rules } from '../../src/domain/rules/registry.ts';
@@ -84,13 +84,14 @@ test('crossings in time order make one episode per stretch without a quiet gap, 
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 5000 }), { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 400 }), (times, gapMs) => {
       const sorted = times.sort((a, b) => a - b);
-      let episode: Episode | null = null;
+      let known: Episode[] = [];
       sorted.forEach((at, i) => {
-        episode = episodeOf(episode, at, gapMs);
+        const joined = joinEpisode(known, at, gapMs);
+        known = joined.known;
         let first = i;
         while (first > 0 && sorted[first]! - sorted[first - 1]! <= gapMs) first -= 1;
-        assert.deepEqual(episode, { episode: sorted[first], lastAt: at });
-        assert.deepEqual(episodeOf(episode, at, gapMs), episode, 'a crossing that is told again changes nothing');
+        assert.deepEqual(joined.episode, { episode: sorted[first], lastAt: at });
+        for (const before of sorted.slice(Math.max(0, i - 15), i + 1)) assert.deepEqual(joinEpisode(known, before, gapMs), { ...joinEpisode(known, before, gapMs), isNews: false, known }, 'what is looked at again is no news');
       });
     }),
   );

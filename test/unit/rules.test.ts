@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSettings, settings } from '../../src/config.ts';
 import { ruleLimits } from '../../src/domain/rules/limits.ts';
-import { episodeOf } from '../../src/domain/rules/episode.ts';
+import { joinEpisode, type Episode } from '../../src/domain/rules/episode.ts';
 import { orderRate, type OrderRateState } from '../../src/domain/rules/order-rate.ts';
 import { rules } from '../../src/domain/rules/registry.ts';
 import { money, type Finding } from '../../src/domain/rules/rule.ts';
@@ -112,11 +112,18 @@ test('a night shop that never sold anything is not told for its first order', ()
 });
 
 test('a crossing within the gap joins the episode, also one that arrives late; beyond it begins another', () => {
-  assert.deepEqual(episodeOf(null, 1000, 300), { episode: 1000, lastAt: 1000 });
-  assert.deepEqual(episodeOf({ episode: 1000, lastAt: 1500 }, 1800, 300), { episode: 1000, lastAt: 1800 });
-  assert.deepEqual(episodeOf({ episode: 1000, lastAt: 1500 }, 1801, 300), { episode: 1801, lastAt: 1801 });
-  assert.deepEqual(episodeOf({ episode: 1000, lastAt: 1500 }, 700, 300), { episode: 1000, lastAt: 1500 });
-  assert.deepEqual(episodeOf({ episode: 1000, lastAt: 1500 }, 699, 300), { episode: 699, lastAt: 699 });
+  const join = (at: number, ...known: Episode[]): [Episode, boolean] => {
+    const { episode, isNews } = joinEpisode(known, at, 300);
+    return [episode, isNews];
+  };
+  const [earlier, later] = [{ episode: 1000, lastAt: 1500 }, { episode: 2000, lastAt: 2100 }];
+  assert.deepEqual(join(1000), [{ episode: 1000, lastAt: 1000 }, true]);
+  assert.deepEqual(join(1800, earlier), [{ episode: 1000, lastAt: 1800 }, true]);
+  assert.deepEqual(join(1801, earlier), [{ episode: 1801, lastAt: 1801 }, true]);
+  assert.deepEqual(join(700, earlier), [earlier, false]);
+  assert.deepEqual(join(699, earlier), [{ episode: 699, lastAt: 699 }, true]);
+  assert.deepEqual(join(1500, earlier, later), [earlier, false], 'of two it is the one it lies in');
+  assert.deepEqual(join(2400, earlier, later), [{ episode: 2000, lastAt: 2400 }, true]);
 });
 
 test('thresholds are exact cents and come from the settings', () => {

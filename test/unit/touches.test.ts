@@ -30,6 +30,12 @@ test('each change of a stock is compared with the one before it, in the same bat
   assert.deepEqual(told(12, [stocked(9, 1, 'r'), stocked(8, 2)]), []);
 });
 
+test('what a snapshot reads is no news, but that a stock known as low is not', () => {
+  assert.deepEqual(told(5, [stocked(50, 1, 'r'), stocked(60, 2)]), ['resolved 1']);
+  assert.deepEqual(told(50, [stocked(5, 1, 'r')]), []);
+  assert.deepEqual(told(null, [stocked(50, 1, 'r')]), []);
+});
+
 test('a product that is removed is not low any more', () => {
   assert.deepEqual(told(5, [stocked(5, 1, 'd')]), ['resolved 1']);
   assert.deepEqual(told(50, [stocked(50, 1, 'd')]), []);

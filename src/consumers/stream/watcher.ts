@@ -9,9 +9,10 @@ import type { RedisStore } from '../../adapters/redis.ts';
 import type { AlertDraft } from '../../domain/alert-draft.ts';
 import { PipelineError } from '../../domain/errors.ts';
 import type { Keys } from '../../domain/keys.ts';
-import { episodeOf, type Episode } from '../../domain/rules/episode.ts';
+import { joinEpisode, type Episode } from '../../domain/rules/episode.ts';
 import type { RuleLimits } from '../../domain/rules/rule.ts';
 import { minuteMs } from '../../domain/stream/minute.ts';
+import { watched } from '../../domain/stream/touches.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { judgeClosedMinutes } from './closed-minutes.ts';
@@ -34,11 +35,11 @@ export interface WatcherDeps {
   failpoint: Failpoint;
 }
 
-export const watched = { outbox: 'stream:outbox', touched: 'stream:touched', episodes: 'stream:episodes' } as const;
+const episodesHash = 'stream:episodes';
 /** A look is three round trips while there is nothing to see. */
 const everyMs = 100;
-/** Sorted sets of one atomic read. */
-const setsPerRead = 500;
+/** Sorted sets of one atomic read, entries of one script. */
+const atOnce = 500;
 /** For events that come late. */
 const keptBeyondMs = 3_600_000;
 
@@ -65,17 +66,19 @@ export async function watchAnomalies(deps: WatcherDeps, signal: AbortSignal): Pr
 async function publishFindings(deps: WatcherDeps): Promise<void> {
   const { redis, keys } = deps;
   const hash = keys.of(watched.outbox);
-  const entries = Object.entries(await redis.hash(hash));
-  if (entries.length === 0) return;
-  const drafts = entries.map(([, text]) => JSON.parse(text) as AlertDraft);
-  await publish(deps, drafts.toSorted((a, b) => offsetOf(a) - offsetOf(b))); // those about one row lie in one partition; a time may be shared
-  deps.failpoint('stream.remembered');
-  await redis.settle(hash, entries);
+  const findings = Object.entries(await redis.hash(hash)).map((entry) => ({ entry, draft: JSON.parse(entry[1]) as AlertDraft }));
+  findings.sort((a, b) => offsetOf(a.draft) - offsetOf(b.draft)); // those about one row lie in one partition; a time may be shared
+  for (let at = 0; at < findings.length; at += atOnce) {
+    const some = findings.slice(at, at + atOnce);
+    await publish(deps, some.map(({ draft }) => draft));
+    deps.failpoint('stream.remembered');
+    await redis.settle(hash, some.map(({ entry }) => entry));
+  }
 }
 
 async function publishSliding(deps: WatcherDeps): Promise<void> {
   const entries = Object.entries(await deps.redis.hash(deps.keys.of(watched.touched)));
-  for (let at = 0; at < entries.length; at += setsPerRead) await judgeTouched(deps, entries.slice(at, at + setsPerRead));
+  for (let at = 0; at < entries.length; at += atOnce) await judgeTouched(deps, entries.slice(at, at + atOnce));
 }
 
 async function judgeTouched(deps: WatcherDeps, entries: [set: string, touch: string][]): Promise<void> {
@@ -90,39 +93,48 @@ async function judgeTouched(deps: WatcherDeps, entries: [set: string, touch: str
   await redis.settle(keys.of(watched.touched), entries);
 }
 
-/** What an alert has told already is not told again: only crossings behind the last one of its episode are sent. */
+/** What an alert has told already is not told again: only crossings behind the last one of their episode are sent. */
 async function publish({ redis, keys, producer, topic, gapMs, failpoint }: WatcherDeps, drafts: AlertDraft[]): Promise<void> {
   if (drafts.length === 0) return;
+  const hash = keys.of(episodesHash);
   const names = [...new Set(drafts.map(nameOf))];
-  const known = await redis.fields(keys.of(watched.episodes), names);
-  const episodes = new Map(names.flatMap((name, at): [string, Episode][] => (known[at] ? [[name, JSON.parse(known[at]) as Episode]] : [])));
-  const over: [name: string, episode: string][] = [];
+  const stored = await redis.fields(hash, names);
+  const episodes = new Map(names.map((name, at): [string, Episode[]] => [name, episodesIn(stored[at] ?? null)]));
+  const closedAt = new Map<string, number>();
   const messages = drafts.flatMap((draft) => {
     const { type, finding } = draft;
-    const before = episodes.get(nameOf(draft)) ?? null;
+    const name = nameOf(draft);
+    const known = episodes.get(name)!;
     if (draft.resolved) {
-      if (before && finding.atMs < before.lastAt) return []; // told already, by one of us that died: it was low again after it
-      if (before) over.push([nameOf(draft), JSON.stringify(before)]);
-      episodes.delete(nameOf(draft));
-      return before ? [message({ alertId: alertIdOf(draft, before), type, resolved: true })] : [];
+      const open = known.at(-1);
+      if (!open || finding.atMs < open.lastAt) return []; // told already, by one of us that died: it was low again after it
+      episodes.set(name, []);
+      closedAt.set(name, open.lastAt);
+      return [message({ alertId: alertIdOf(draft, open), type, resolved: true })];
     }
-    const episode = episodeOf(before, finding.atMs, gapMs);
-    if (before && before.episode === episode.episode && finding.atMs <= before.lastAt) return [];
-    episodes.set(nameOf(draft), episode);
+    const atMs = Math.max(finding.atMs, (closedAt.get(name) ?? 0) + 1); // the same moment would name the one that is closed
+    const { episode, isNews, known: remembered } = joinEpisode(known, atMs, gapMs);
+    if (!isNews) return [];
+    episodes.set(name, remembered);
     return [message({ ...occurrence(draft), alertId: alertIdOf(draft, episode), episode: episode.episode })];
   });
   failpoint('stream.found');
   if (messages.length > 0) await producer.send(topic, messages);
   failpoint('stream.published');
-  if (over.length > 0) await redis.settle(keys.of(watched.episodes), over);
-  if (episodes.size > 0) await redis.setFields(keys.of(watched.episodes), Object.fromEntries([...episodes].map(([name, episode]) => [name, JSON.stringify(episode)])));
+  const over = names.flatMap((name, at): [string, string][] => (stored[at] && episodes.get(name)!.length === 0 ? [[name, stored[at]]] : []));
+  if (over.length > 0) await redis.settle(hash, over);
+  const open = [...episodes].filter(([, known]) => known.length > 0).map(([name, known]): [string, string] => [name, JSON.stringify(known)]);
+  if (open.length > 0) await redis.setFields(hash, Object.fromEntries(open));
 }
+
+/** In time order. A single one is what earlier releases have stored. */
+const episodesIn = (text: string | null): Episode[] => (text === null ? [] : [JSON.parse(text) as Episode | Episode[]].flat());
 
 /** Episodes nothing can join any more. What closes itself is remembered until it has. */
 async function forgetOld({ redis, keys, gapMs }: WatcherDeps): Promise<void> {
-  const hash = keys.of(watched.episodes);
-  const old = Object.entries(await redis.hash(hash)).filter(([name, text]) => !name.startsWith('low_stock ') && (JSON.parse(text) as Episode).lastAt < Date.now() - gapMs - keptBeyondMs);
-  for (let at = 0; at < old.length; at += 500) await redis.settle(hash, old.slice(at, at + 500));
+  const hash = keys.of(episodesHash);
+  const old = Object.entries(await redis.hash(hash)).filter(([name, text]) => !name.startsWith('low_stock ') && Math.max(...episodesIn(text).map(({ lastAt }) => lastAt)) < Date.now() - gapMs - keptBeyondMs);
+  for (let at = 0; at < old.length; at += atOnce) await redis.settle(hash, old.slice(at, at + atOnce));
 }
 
 const offsetOf = ({ origin }: AlertDraft): number => Number(origin.slice(origin.lastIndexOf(':') + 1));

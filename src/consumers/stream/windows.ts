@@ -6,12 +6,11 @@ import type { RuleLimits } from '../../domain/rules/rule.ts';
 import { outOfOrder } from '../../domain/stream/lateness.ts';
 import { minuteMs } from '../../domain/stream/minute.ts';
 import { recentOrders } from '../../domain/stream/tables.ts';
-import { touchesOf, type TouchInput } from '../../domain/stream/touches.ts';
+import { touchesOf, watched, type TouchInput } from '../../domain/stream/touches.ts';
 import { slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
 import type { Upkeep } from '../../domain/upkeep.ts';
 import type { Windows } from '../processor.ts';
 import { clockKey } from './closed-minutes.ts';
-import { watched } from './watcher.ts';
 
 export interface StreamWindowsDeps {
   redis: Pick<RedisStore, 'set'>;
@@ -37,10 +36,9 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
       if (!batch) return upkeep;
       countOutOfOrder(batch, plan, latenessMs);
       const { sliding, findings } = touchesOf({ ...batch, limits });
-      const from = (plan.lastCommitMs ?? 0) - slidingKeptMs(latenessMs);
       const touched = (most: number): Upkeep['toldAbove'][number] => ({ hash: watched.touched, most, sets: [] });
       const [orders, units] = [touched(limits.bulkOrdersMax), touched(0)];
-      for (const [set, origin] of sliding) (set.startsWith(recentOrders('')) ? orders : units).sets.push([set, `${origin} ${from}`]);
+      for (const [set, { origin, commitMs }] of sliding) (set.startsWith(recentOrders('')) ? orders : units).sets.push([set, origin, commitMs - slidingKeptMs(latenessMs)]);
       upkeep.toldAbove.push(orders, units);
       for (const draft of findings) upkeep.told.push([watched.outbox, `${draft.type} ${draft.finding.entity} ${draft.origin}`, JSON.stringify(draft)]);
       return upkeep;

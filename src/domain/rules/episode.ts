@@ -7,12 +7,17 @@ export interface Episode {
   lastAt: number;
 }
 
+/** So many are remembered of one entity: as many as may lie in what is looked through at once, and some. */
+const rememberedMost = 20;
+
 /**
- * The episode a crossing belongs to: the recorded one if the gap between them is at most `quietGapMs`, otherwise a new one.
- * A crossing that arrives late belongs to a recorded episode that begins within the gap after it; the name does not change
- * then, because an alert may bear it. A new episode may be older than the recorded one: the caller keeps both or the later.
+ * The episode of a crossing among those that are remembered (in time order), and these with it: the one it continues, its gap to the last
+ * crossing being at most `quietGapMs`; or, when it arrives late, one that begins within the gap after it, whose name does not change then,
+ * because an alert may bear it; otherwise a new one. No news is what is not behind the last crossing of its episode: it was told.
  */
-export function episodeOf(previous: Episode | null, at: number, quietGapMs: number): Episode {
-  const joins = previous !== null && at <= previous.lastAt + quietGapMs && at >= previous.episode - quietGapMs;
-  return joins ? { episode: previous.episode, lastAt: Math.max(previous.lastAt, at) } : { episode: at, lastAt: at };
+export function joinEpisode(known: readonly Episode[], at: number, quietGapMs: number): { episode: Episode; isNews: boolean; known: Episode[] } {
+  const joined = known.findLast((one) => one.episode <= at && at <= one.lastAt + quietGapMs) ?? known.find((one) => at < one.episode && one.episode <= at + quietGapMs);
+  const episode = joined ? { episode: joined.episode, lastAt: Math.max(joined.lastAt, at) } : { episode: at, lastAt: at };
+  const others = known.filter((one) => one !== joined);
+  return { episode, isNews: !joined || at > joined.lastAt, known: [...others, episode].toSorted((a, b) => a.episode - b.episode).slice(-rememberedMost) };
 }

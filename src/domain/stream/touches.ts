@@ -1,6 +1,7 @@
 /**
  * What a batch gives the anomaly rules to look at, written in the commit that applies it: findings that one change shows by itself, and
- * the names of sliding windows that have changed. Snapshot reads fill windows and are no news. Pure.
+ * the names of sliding windows that have changed. Snapshot reads fill windows and are no news, but for a stock
+ * that is not low any more. Pure.
  */
 import type { RowChange, TableEvent } from '../change-event.ts';
 import type { AlertDraft } from '../alert-draft.ts';
@@ -12,9 +13,12 @@ import type { StoredRow } from '../stored-row.ts';
 import type { Contributions, Table } from '../tables/table.ts';
 import { recentOrders, recentUnits, stockSet } from './tables.ts';
 
+/** Hashes of what the rules are still to look at. */
+export const watched = { outbox: 'stream:outbox', touched: 'stream:touched' } as const;
+
 export interface Touches {
-  /** `<sorted set>` → origin of the last change that has put something into it. */
-  sliding: Map<string, string>;
+  /** `<sorted set>` → origin of the last change that has put something into it, commit time of the first. */
+  sliding: Map<string, { origin: string; commitMs: number }>;
   findings: AlertDraft[];
 }
 
@@ -37,11 +41,10 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
     const origin = `${partition}:${event.offset}`;
     const before = latest.get(event.id) ?? stored.get(rowName(table.entity, event.id))?.contributions;
     latest.set(event.id, event.contributions);
-    if (event.op === 'r') continue;
-    for (const [set, member, score] of event.contributions.members) {
+    for (const [set, member, score] of event.op === 'r' ? [] : event.contributions.members) {
       if (!set.startsWith(recentOrders('')) && !set.startsWith(recentUnits(''))) continue;
       const isIn = before?.members.some(([one, known, at]) => one === set && known === member && at === score);
-      if (!isIn) touches.sliding.set(set, origin);
+      if (!isIn) touches.sliding.set(set, { origin, commitMs: Math.min(event.commitMs, touches.sliding.get(set)?.commitMs ?? event.commitMs) });
     }
     const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
     if (finding) touches.findings.push({ ...finding, origin });
@@ -52,7 +55,8 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
 type Draft = Omit<AlertDraft, 'origin'>;
 
 /** An order that was over the threshold before is no news. */
-function highValue({ id, contributions }: RowChange, before: Contributions | undefined, limits: RuleLimits): Draft | null {
+function highValue({ id, op, contributions }: RowChange, before: Contributions | undefined, limits: RuleLimits): Draft | null {
+  if (op === 'r') return null;
   const { atMs, cents } = contributions.facts ?? {};
   const finding = typeof atMs === 'number' ? highValueOrder.evaluate({ orderId: id, atMs, totalCents: cents ?? 0 }, limits) : null;
   const known = before?.counters.find(([, field]) => field === 'revenue_cents')?.[2];
@@ -65,7 +69,7 @@ function stock({ id, op, commitMs, contributions }: RowChange, before: Contribut
   const known = before?.members.find(([set]) => set === stockSet)?.[2] ?? null;
   const after = op === 'd' ? limits.lowStockBelow : (contributions.members.find(([set]) => set === stockSet)?.[2] ?? null);
   const outcome = lowStock.evaluate({ productId: id, atMs: commitMs, before: known, after }, limits);
-  if (outcome === null) return null;
+  if (outcome === null || (op === 'r' && (known === null || outcome.kind === 'fired'))) return null;
   const { type, severity } = lowStock;
   if (outcome.kind === 'fired') return { type, severity, finding: outcome.finding, resolved: false };
   return { type, severity, resolved: true, finding: { atMs: outcome.atMs, entity: id, value: `${after} units`, threshold: `${limits.lowStockBelow} units`, windowMs: null } };

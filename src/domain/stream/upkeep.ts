@@ -8,6 +8,7 @@ import type { Upkeep } from '../upkeep.ts';
 import { activityFrom, activityKeptMs, dayMs, dropExpired, dropOld, velocityKeptMs, windowKeptMs } from './expiry.ts';
 import { minuteMs, minuteOf, startOfMinute } from './minute.ts';
 import { recentOrders, recentUnits } from './tables.ts';
+import { watched } from './touches.ts';
 
 export interface Tending {
   nowMs: number;
@@ -18,8 +19,8 @@ export interface Tending {
 
 /** Commits take less than this. */
 const graceMs = 60 * minuteMs;
-/** Minutes of a velocity and days of an activity that are removed; one that was left alone for longer is gone as a whole. */
-const velocityTail = 61;
+/** Minutes of a velocity and days of an activity that are removed: twice as long as they live untouched, since a refused commit removes nothing. */
+const velocityTail = 240;
 const activityTail = 3;
 const expiredStats = 'stream:stats:expired';
 const lastOrder: [string, string] = ['last_order_id', 'last_order_ms'];
@@ -30,19 +31,19 @@ export const slidingKeptMs = (latenessMs: number): number => latenessMs + 2 * mi
 /** Takes out of `plan` what belongs to windows that are over, and says what else its commit has to do. */
 export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () => true }: Tending): Upkeep {
   const keptMs = slidingKeptMs(latenessMs);
-  const from = { orders: activityFrom(nowMs), units: plan.lastCommitMs === null ? 0 : plan.lastCommitMs - keptMs };
+  const from = { orders: activityFrom(nowMs), units: plan.firstCommitMs === null ? 0 : plan.firstCommitMs - keptMs };
   dropOld(plan, from);
   const expired = dropExpired(plan, nowMs);
   const hashes = new Set<string>();
   for (const hash of plan.counters.keys()) if (hash.startsWith('realtime:')) hashes.add(hash);
   if (expired.size > 0) plan.counters.set(expiredStats, expired);
-  const upkeep: Upkeep = { trimmed: new Map(), last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
+  const upkeep: Upkeep = { trimmed: [], last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
   const last: Upkeep['last'][number]['of'] = [];
-  const untidy = { activities: [] as string[], velocities: [] as string[] };
+  const untidy = { orders: [] as string[], units: [] as string[], activities: [] as string[], velocities: [] as string[] };
   for (const name of plan.members.keys()) {
     if (name.startsWith(recentUnits(''))) {
-      put(upkeep.lives, 2 * keptMs, name);
-      if (isUntidy(name)) put(upkeep.trimmed, from.units, name);
+      put(upkeep.lives, windowKeptMs + graceMs, name);
+      if (isUntidy(name)) untidy.units.push(name);
     }
     if (!name.startsWith(recentOrders(''))) continue;
     const hash = names.activity(name.slice(recentOrders('').length));
@@ -50,13 +51,14 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
     last.push([name, hash]);
     put(upkeep.lives, activityKeptMs + graceMs, name);
     if (!isUntidy(name)) continue;
-    put(upkeep.trimmed, from.orders, name);
+    untidy.orders.push(name);
     untidy.activities.push(hash);
   }
   for (const name of hashes) {
     put(upkeep.lives, ttlMs(name, nowMs), name);
     if (name.endsWith(':velocity') && isUntidy(name)) untidy.velocities.push(name);
   }
+  for (const kind of ['orders', 'units'] as const) if (untidy[kind].length > 0) upkeep.trimmed.push({ hash: watched.touched, below: from[kind], sets: untidy[kind] });
   if (last.length > 0) upkeep.last.push({ fields: lastOrder, of: last });
   if (untidy.activities.length > 0) upkeep.removed.push({ fields: oldActivity(nowMs), hashes: untidy.activities });
   if (untidy.velocities.length > 0) upkeep.removed.push({ fields: oldVelocity(nowMs), hashes: untidy.velocities });
