@@ -33,6 +33,7 @@ export function createAlertFakes() {
   const shown: AlertProjection[] = [];
   const script = {
     plan: {} as Partial<AlertPlan>,
+    beforePlan: async (): Promise<void> => undefined,
     /** What the next attempts of `<kind> <channel>`, or of `<channel>`, do first. */
     before: {} as Record<string, Attempt[]>,
     /** A channel that is dead. */
@@ -42,7 +43,10 @@ export function createAlertFakes() {
     claims: true,
   };
   const activities: AlertActivities = {
-    planAlert: async ({ severity }) => ({ ...plan, escalations: severity === 'HIGH' ? escalations : [], ...script.plan }),
+    planAlert: async ({ severity }) => {
+      await script.beforePlan();
+      return { ...plan, escalations: severity === 'HIGH' ? escalations : [], ...script.plan };
+    },
     admitNotice: (notice) => script.admit(notice),
     claimFailureNotice: async () => script.claims,
     projectAlert: async (alert) => {
@@ -69,7 +73,7 @@ export function createAlertFakes() {
     ...{ activities, attempts, taken, notices, shown, script },
     reset: () => {
       for (const list of [attempts, taken, notices, shown]) list.length = 0;
-      const fresh: typeof script = { plan: {}, before: {}, dead: {}, admit: async () => ({ how: 'alone', group: '' }), project: async () => undefined, claims: true };
+      const fresh: typeof script = { plan: {}, beforePlan: async () => undefined, before: {}, dead: {}, admit: async () => ({ how: 'alone', group: '' }), project: async () => undefined, claims: true };
       Object.assign(script, fresh);
     },
   };

@@ -13,6 +13,7 @@ import {
   defineSignal,
   defineUpdate,
   isCancellation,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -113,7 +114,10 @@ class Alert {
   /** Of a workflow that is cancelled: nobody is told, but Redis does not call it open. */
   async abandon(): Promise<void> {
     resolve(this.carry, ourselves, 'its workflow was cancelled', Date.now());
-    this.#outbox.withdraw();
+    if (patched('abandon-whatever-it-waits-for')) {
+      this.#projection.resume();
+      this.#outbox.abandon();
+    } else this.#outbox.withdraw();
     await condition(() => this.#outbox.isIdle);
     this.#changed();
     await condition(() => this.#projection.isClean);

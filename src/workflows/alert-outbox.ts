@@ -3,6 +3,7 @@
  * Invariant: what is queued is in the carried state, so nothing is lost when the workflow continues as new; a channel never waits for another.
  */
 import { ActivityFailure, ApplicationFailure, CancellationScope, condition, isCancellation, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { AlertLevel } from '../domain/alert.ts';
 import type { AlertFacts, Channel, Notice, NoticeKind } from '../domain/alert-notice.ts';
 import { noticeText } from '../domain/alert-notice.ts';
 import type { Admission, AlertActivities, AlertCarry, Announcement, Delivery, NoticeResult } from './alert-contract.ts';
@@ -57,6 +58,13 @@ export class AlertOutbox {
     this.resume();
   }
 
+  /** The workflow was cancelled: no run follows, and a plan that has not come never will. */
+  abandon(): void {
+    this.#suspending = false;
+    if (this.#carry.plan === null) this.#carry.announcements.length = 0;
+    this.withdraw();
+  }
+
   /** Takes up whatever is queued. Safe to call at any time. */
   resume(): void {
     if (this.#suspending || this.#carry.plan === null) return;
@@ -80,12 +88,13 @@ export class AlertOutbox {
         const id = `${announcement.kind}${announcement.kind === 'opened' ? '' : `-${announcement.count}`}`;
         const { how, group } = await this.#admission(announcement, id);
         announcements.shift();
-        if (how === 'lead') this.#fanOut('storm', `storm-${id}`); // others rely on it, whatever has become of this alert
+        const level = this.#levelOf(announcement);
+        if (how === 'lead') this.#fanOut('storm', `storm-${id}`, level); // others rely on it, whatever has become of this alert
         else if (announcement.withdrawn) this.#record(announcement.kind, id, 'withdrawn', '');
         else if (how === 'member') {
           this.#record(announcement.kind, id, 'grouped', group);
           if (state.status === 'open') state.status = 'notified';
-        } else this.#fanOut(announcement.kind, id);
+        } else this.#fanOut(announcement.kind, id, level);
         this.#changed();
       }
     } finally {
@@ -96,9 +105,10 @@ export class AlertOutbox {
   }
 
   /** A reminder is what somebody has asked for by a snooze: it is never grouped. What no channel is told of is no storm. */
-  async #admission({ kind, count, withdrawn }: Announcement, id: string): Promise<Admission> {
-    const { type, level } = this.#carry.state;
-    if (withdrawn || kind === 'reminded' || (this.#plan.channels[level].length === 0 && patched('gate-with-channel'))) return { how: 'alone', group: '' };
+  async #admission(announcement: Announcement, id: string): Promise<Admission> {
+    const { kind, count, withdrawn } = announcement;
+    const { type } = this.#carry.state;
+    if (withdrawn || kind === 'reminded' || (this.#plan.channels[this.#levelOf(announcement)].length === 0 && patched('gate-with-channel'))) return { how: 'alone', group: '' };
     try {
       return await gate.admitNotice.executeWithOptions({ summary: `storm gate · ${id}` }, [{ id: this.#idOf(id), type, kind: `${kind}-${count}` }]);
     } catch (error) {
@@ -107,11 +117,16 @@ export class AlertOutbox {
     }
   }
 
-  #fanOut(kind: NoticeKind, id: string): void {
-    const { state } = this.#carry;
-    const channels = this.#plan.channels[state.level];
+  /** Its own: by the time its turn comes the alert may have reached the next one. */
+  #levelOf({ kind, count }: Announcement): AlertLevel {
+    const { level } = this.#carry.state;
+    return kind !== 'reminded' && count < level && patched('level-of-announcement') ? (count as AlertLevel) : level;
+  }
+
+  #fanOut(kind: NoticeKind, id: string, level: AlertLevel): void {
+    const channels = this.#plan.channels[level];
     if (channels.length === 0) this.#record(kind, id, 'withdrawn', 'no channel is told of such alerts');
-    for (const channel of channels) this.#enqueue(channel, this.#notice(kind, id, ''), true);
+    for (const channel of channels) this.#enqueue(channel, this.#notice(kind, id, '', level), true);
   }
 
   #enqueue(channel: Channel, notice: Notice, isListed: boolean): void {
@@ -203,8 +218,8 @@ export class AlertOutbox {
     addNotification(this.#carry.state, { id: this.#idOf(id), kind, channel, at, endedAt: at, result, attempts, reason });
   }
 
-  #notice(kind: NoticeKind, id: string, detail: string): Notice {
-    const { type, entity, episode, severity, status, level, value, threshold, window, occurrences, openedAt } = this.#carry.state;
+  #notice(kind: NoticeKind, id: string, detail: string, level = this.#carry.state.level): Notice {
+    const { type, entity, episode, severity, status, value, threshold, window, occurrences, openedAt } = this.#carry.state;
     const alert: AlertFacts = { type, entity, episode, severity, status, level, value, threshold, window, occurrences, openedAt };
     const at = new Date().toISOString();
     return { id: this.#idOf(id), kind, at, text: noticeText(kind, alert, at, detail), alert };

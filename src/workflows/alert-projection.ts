@@ -42,7 +42,9 @@ export class AlertProjection {
     if (status === this.#shown.status && counts === this.#shown.counts) return;
     this.#isDirty = true;
     if (status !== this.#shown.status) this.#isUrgent = true;
-    if (!this.#isWriting && !this.#suspending) void this.#write();
+    if (this.#isWriting || this.#suspending) return;
+    const isCancelled = CancellationScope.current().consideredCancelled; // there every write ends before it begins
+    void (isCancelled ? CancellationScope.nonCancellable(() => this.#write()) : this.#write());
   }
 
   /** Stands still; the run that follows writes anew. */
@@ -50,6 +52,11 @@ export class AlertProjection {
     this.#suspending = true;
     this.#scope?.cancel();
     await condition(() => !this.#isWriting);
+  }
+
+  /** Goes on after all: the workflow was cancelled, no run follows. */
+  resume(): void {
+    this.#suspending = false;
   }
 
   get #current(): { status: string; counts: string } {

@@ -84,6 +84,14 @@ test('a HIGH alert that nobody acknowledges goes to level 2 after five minutes a
   assert.equal(new Set(notices.map(({ id }) => id)).size, 4, 'each notice has an id of its own, the same on every channel');
 });
 
+test('levels that fall due at one moment are told each on its own channels, as what they are', async () => {
+  script.plan = { quietSeconds: 1800, channels: { 1: [], 2: ['webhook'], 3: ['slack'] }, escalations: [2, 3].map((level) => ({ level: level as 2 | 3, afterSeconds: 300 })) };
+  await (await open({ severity: 'HIGH' })).result();
+  const escalated = notices.filter(({ kind }) => kind === 'escalated');
+  assert.deepEqual(taken.filter((name) => name.startsWith('escalated')).sort(), ['escalated slack', 'escalated webhook']);
+  assert.deepEqual(escalated.map(({ id, text, alert }) => `${id.slice(-1)} ${alert.level} ${/level \d/.exec(text)?.[0]}`).sort(), ['2 2 level 2', '3 3 level 3']);
+});
+
 test('MEDIUM and LOW do not escalate, and an acknowledged alert falls quiet too', async () => {
   script.plan = { quietSeconds: 86_400 };
   for (const severity of ['MEDIUM', 'LOW'] as const) {
@@ -286,13 +294,4 @@ test('updates are refused with a reason: of a closed alert, without a name, with
     await assert.rejects(update(name, ...args), (error: unknown) => error instanceof WorkflowUpdateFailedError && why.test(error.cause?.message ?? ''), `${name} ${args.join()}`);
   }
   await close();
-});
-
-test('a cancelled workflow leaves no open alert behind', async () => {
-  const { alert, become, result } = await open();
-  await become('notified');
-  await alert.cancel();
-  await assert.rejects(result());
-  assert.equal((await alert.describe()).status.name, 'CANCELLED');
-  assert.equal(shown.at(-1)?.status, 'resolved');
 });
