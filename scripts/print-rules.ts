@@ -32,4 +32,5 @@ npx sluice alerts ls --type order_rate
 \`\`\`
 
 A silence needs the more regular past: as long as the band reaches down to zero, no orders are nothing unusual.
-A minute is judged \`STREAM_ALLOWED_LATENESS_MS\` after its end, as soon as the next heartbeat (\`HEARTBEAT_INTERVAL_MS\`) tells the time.`);
+A minute is judged \`STREAM_ALLOWED_LATENESS_MS\` after its end, as soon as the next heartbeat (\`HEARTBEAT_INTERVAL_MS\`) tells the time and the stream has applied what was
+committed before it.`);

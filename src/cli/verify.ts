@@ -14,7 +14,7 @@ import { windowAt } from '../domain/batch-window.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys, streamKeys, type Keys } from '../domain/keys.ts';
 import { tableTopic } from '../domain/topics.ts';
-import { readLag } from '../replica/lag.ts';
+import { readEnds, readLag } from '../replica/lag.ts';
 import { projectRoot } from '../stack/project.ts';
 import { formatBatchReport, verifyBatch } from '../verify/batch.ts';
 import { releaseHold, type PipelineDeps } from '../verify/pipeline.ts';
@@ -124,7 +124,7 @@ function connectVerify(settings: Settings, signal: AbortSignal, keysOf = (keys: 
       db,
       redis,
       keys,
-      readEnds: async () => (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((end) => ({ topic, ...end }))))).flat(),
+      readEnds: () => readEnds({ admin, topics }),
       readLag: () => readLag({ admin, redis, keys, topics }),
       patienceMs: 2 * settings.HEARTBEAT_INTERVAL_MS + 5_000,
       holder: randomUUID(),

@@ -1,8 +1,9 @@
 /** How far a replica is behind its topics, per partition. */
-import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { KafkaAdmin, PartitionBounds } from '../adapters/kafka-admin.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import type { Keys } from '../domain/keys.ts';
 import { positionOf } from '../domain/start-position.ts';
+import type { PartitionRef } from '../domain/topics.ts';
 
 export interface PartitionLag {
   topic: string;
@@ -20,10 +21,16 @@ export interface LagSource {
   topics: string[];
 }
 
+/** `high` is the next offset to be written. */
+export type PartitionEnd = PartitionRef & Pick<PartitionBounds, 'high'>;
+
+export const readEnds = async ({ admin, topics }: Pick<LagSource, 'admin' | 'topics'>): Promise<PartitionEnd[]> =>
+  (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => ({ topic, partition, high }))))).flat();
+
+export const readLag = async (source: LagSource): Promise<PartitionLag[]> => lagBehind(source, await readEnds(source));
+
 /** The fence says what is applied; `seen` beside it, how far behind it there are only transaction markers. */
-export async function readLag({ admin, redis, keys, topics }: LagSource, nowMs = Date.now()): Promise<PartitionLag[]> {
-  const ends = await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((bounds) => ({ topic, ...bounds }))));
-  const partitions = ends.flat();
+export async function lagBehind({ redis, keys }: Pick<LagSource, 'redis' | 'keys'>, partitions: PartitionEnd[], nowMs = Date.now()): Promise<PartitionLag[]> {
   const fences = await redis.strings(partitions.map(({ topic, partition }) => keys.offset(topic, partition)));
   const owners = await redis.hashes(partitions.map(({ topic, partition }) => keys.owner(topic, partition)));
   return partitions.map(({ topic, partition, high }, i) => {

@@ -8,14 +8,8 @@ import type { RedisStore } from '../adapters/redis.ts';
 import { parseHold, parseSnapshot } from '../domain/hold.ts';
 import type { Keys } from '../domain/keys.ts';
 import { partitionName } from '../domain/topics.ts';
+import type { PartitionEnd } from '../replica/lag.ts';
 import { isoMicros } from './compare.ts';
-
-export interface PartitionEnd {
-  topic: string;
-  partition: number;
-  /** Next offset to be written. */
-  high: bigint;
-}
 
 export interface PipelineDeps {
   db: Database;

@@ -1,6 +1,7 @@
 /**
  * The rules over closed minutes, one minute after the other and none left out. A minute is closed by the source's clock, when all that
- * was written by then has been applied. Invariant: what was learnt and how far it goes move together.
+ * was written by then has been applied. Invariant: what was learnt and how far it goes move together, and only onward; of several that
+ * judge, those that come later give way.
  */
 import type { RedisStore } from '../../adapters/redis.ts';
 import type { AlertDraft } from '../../domain/alert-draft.ts';
@@ -17,6 +18,7 @@ export interface ClosedMinutesDeps {
   keys: Keys;
   limits: RuleLimits;
   latenessMs: number;
+  /** Asked after a heartbeat of that moment or a later one was applied. */
   isAppliedUpTo: (sourceMs: number) => Promise<boolean>;
 }
 
@@ -35,23 +37,29 @@ export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (draf
   const firstMs = closed ? Math.max(Number(closed), closableMs - windowKeptMs) : closableMs; // what was before us is nobody's silence
   if (firstMs >= closableMs && closed) return;
   if (!(await isAppliedUpTo(closableMs + latenessMs))) return;
-  if (!closed) return void (await redis.set(keys.of(closedKey), String(closableMs)));
-  for (let startMs = firstMs; startMs < Math.min(closableMs, firstMs + minutesMost * minuteMs); startMs += minuteMs) await judgeMinute(deps, startMs, publish);
+  if (!closed) return void (await redis.claim(keys.of(closedKey), String(closableMs)));
+  let before = closed;
+  for (let startMs = firstMs; startMs < Math.min(closableMs, firstMs + minutesMost * minuteMs); startMs += minuteMs) {
+    if (!(await judgeMinute(deps, startMs, before, publish))) return;
+    before = String(startMs + minuteMs);
+  }
 }
 
-async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<void> {
+/** False when `closed` is no longer `before`: another process judges, and has learnt other minutes. */
+async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, before: string, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<boolean> {
   const minute = minuteOf(startMs);
-  if (minute === null) return;
-  const [closed = null, learnt = null] = await redis.strings([keys.of(closedKey), keys.of(learntKey)]);
+  if (minute === null) return false;
   const [totals = {}, states = {}] = await redis.hashes([keys.of(names.window(minute)), keys.of(names.newCustomers(minute))]);
+  const [closed, learnt = null] = await redis.strings([keys.of(closedKey), keys.of(learntKey)]);
+  if (closed !== before) return false;
   const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Number(count)]));
   const rate = orderRate.evaluate({ startMs, orders: Number(totals['orders'] ?? 0), revenueCents: BigInt(totals['revenue_cents'] ?? 0), learnt: learnt === null ? null : (JSON.parse(learnt) as OrderRateState) }, limits);
   const geo = geographicAnomaly.evaluate({ startMs, byState }, limits);
   const draft = ({ type, severity }: Pick<AlertDraft, 'type' | 'severity'>, finding: Finding): AlertDraft => ({ type, severity, finding, resolved: false, origin: `closed-minutes-0:${startMs / minuteMs}` });
   await publish([...(geo ? [draft(geographicAnomaly, geo)] : []), ...rate.findings.map((finding) => draft(orderRate, finding))]);
   const script = encodeCommit(keys, {
-    expect: { fields: [], strings: [[keys.of(closedKey), closed ?? '']] },
+    expect: { fields: [], strings: [[keys.of(closedKey), before]] },
     strings: [[keys.of(closedKey), String(startMs + minuteMs)], ...(rate.learnt ? [[keys.of(learntKey), JSON.stringify(rate.learnt)] as [string, string]] : []), [keys.windowLatest, minute]],
   });
-  decodeReply(await redis.commit(script.keys, script.args)); // another process was quicker: it has judged the minute as we have
+  return decodeReply(await redis.commit(script.keys, script.args)).result === 'applied'; // else another was quicker: it has judged the minute as we have
 }

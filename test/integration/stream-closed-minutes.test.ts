@@ -1,0 +1,140 @@
+/**
+ * Goal: each closed minute is judged and learnt once and in order, whoever else judges, and not before all of it is applied.
+ * Method: the processor and the judging over a real Redis, against a plain loop over the same minutes; the topic's ends are given by
+ * hand, since Kafka Connect cannot be away for minutes in a short test.
+ */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { Claim } from '../../src/consumers/processor.ts';
+import { judgeClosedMinutes, type ClosedMinutesDeps } from '../../src/consumers/stream/closed-minutes.ts';
+import { createProgress } from '../../src/consumers/stream/progress.ts';
+import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
+import { createKeys, names, streamKeys } from '../../src/domain/keys.ts';
+import { orderRate, type OrderRateState } from '../../src/domain/rules/order-rate.ts';
+import { minuteMs, minuteOf } from '../../src/domain/stream/minute.ts';
+import { streamTables } from '../../src/domain/stream/tables.ts';
+import { heartbeatTopic, tableTopic } from '../../src/domain/topics.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
+import { aChange, anOrder } from '../builders.ts';
+import { startRedis, type TestRedis } from '../redis.ts';
+import { limits } from '../rule-limits.ts';
+
+const keys = streamKeys(createKeys('{test}:'));
+const firstMs = Date.parse('2026-11-22T10:00:00Z');
+const latenessMs = 1000;
+/** Orders of the first minute, the second and so on. */
+const ordersBy = [3, 5, 2, 4, 6, 1, 3, 2, 5, 4, 7];
+const topic = tableTopic('shop', 'orders');
+let redis: TestRedis;
+before(async () => {
+  redis = await startRedis('{test}:');
+});
+after(() => redis.stop());
+beforeEach(async () => {
+  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
+  await redis.admin.setFields(keys.pipeline, { spec: 'rules' });
+  for (const of of [topic, heartbeatTopic('shop')]) await redis.admin.setFields(keys.owner(of, 0), { epoch: '1' });
+});
+
+const judge = (isAppliedUpTo: ClosedMinutesDeps['isAppliedUpTo'] = async () => true, publish = async (): Promise<void> => undefined): Promise<void> =>
+  judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, isAppliedUpTo }, publish);
+/** Enough has passed for so many minutes to be closed. */
+const pass = (minutes: number): Promise<unknown> => redis.store.set(keys.of('stream:clock'), String(firstMs + minutes * minuteMs + latenessMs));
+const fillWindows = async (): Promise<void> => {
+  for (const [n, orders] of ordersBy.entries()) await redis.admin.setFields(keys.of(names.window(minuteOf(firstMs + n * minuteMs)!)), { orders: String(orders), revenue_cents: String(orders * 1000) });
+};
+
+async function assertJudged(minutes: number): Promise<void> {
+  const [closed, learnt, latest] = await redis.admin.strings([keys.of('stream:closed'), keys.of('stream:learnt'), keys.windowLatest]);
+  const expected = ordersBy.slice(0, minutes).reduce<OrderRateState | null>((before, orders, n) => orderRate.evaluate({ startMs: firstMs + n * minuteMs, orders, revenueCents: orders * 1000, learnt: before }, limits).learnt, null);
+  assert.deepEqual([Number(closed) - firstMs, latest], [minutes * minuteMs, minuteOf(firstMs + (minutes - 1) * minuteMs)]);
+  assert.deepEqual(JSON.parse(learnt!), JSON.parse(JSON.stringify(expected)));
+}
+
+async function judgeFirst(): Promise<void> {
+  await pass(0);
+  await judge();
+  await fillWindows();
+  await pass(1);
+}
+
+test('who freezes before it judges and wakes after another has judged ten minutes judges none of them again', async () => {
+  await judgeFirst();
+  let told = 0;
+  const freeze = async (): Promise<boolean> => {
+    await pass(11);
+    await judge();
+    return true;
+  };
+  await judge(freeze, async () => void (told += 1));
+  await assertJudged(11);
+  assert.equal(told, 0);
+});
+
+test('who is overtaken while it publishes a minute leaves it and those after it to the other', async () => {
+  await judgeFirst();
+  await pass(3);
+  let told = 0;
+  await judge(undefined, async () => {
+    told += 1;
+    if (told > 1) return;
+    await pass(11);
+    await judge();
+  });
+  await assertJudged(11);
+  assert.equal(told, 1);
+});
+
+test('who freezes before it notes the first minute of all does not take it back later', async () => {
+  await pass(0);
+  await judge(async () => {
+    await judgeFirst();
+    await judge();
+    return true;
+  });
+  await assertJudged(1);
+});
+
+test('minutes during which Kafka Connect was away are judged when what happened in them is applied', async () => {
+  const processor = new CdcProcessor({
+    redis: redis.store,
+    keys,
+    status: createReplicaStatus(redis.store, keys),
+    tables: streamTables,
+    topicPrefix: 'shop',
+    changesMax: 0,
+    deadLetters: async () => undefined,
+    failpoint: () => undefined,
+    windows: createStreamWindows({ redis: redis.store, keys, latenessMs, limits, now: () => firstMs }),
+  });
+  const claimOf = (of: string): Claim => ({ topic: of, partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null });
+  const [orders, heartbeats] = [claimOf(topic), claimOf(heartbeatTopic('shop'))];
+  const beat = async (offset: number, ms: number): Promise<void> => {
+    await processor.apply(heartbeats, [aChange({ table: 'heartbeat', after: { id: 1, ts: new Date(ms).toISOString() }, offset, commitMs: ms })]);
+  };
+  const resumedMs = firstMs + ordersBy.length * minuteMs + 2 * latenessMs;
+  const placed = ordersBy.flatMap((count, n) => Array.from({ length: count }, () => firstMs + n * minuteMs));
+  const backlog = placed.map((ms, n) => ({ ...aChange({ after: anOrder({ id: n + 1, order_date: new Date(ms).toISOString() }), offset: n, commitMs: ms }), timestampMs: String(resumedMs + 1000) }));
+  let end = 0;
+  const offsets = async () => [{ partition: 0, low: 0n, high: BigInt(end) }];
+  const isAppliedUpTo = createProgress({ admin: { offsets }, redis: redis.store, keys, topics: [topic] });
+  const closed = async (): Promise<string | null | undefined> => (await redis.admin.strings([keys.of('stream:closed')]))[0];
+  const apply = async (records: typeof backlog): Promise<void> => {
+    assert.deepEqual(await processor.apply(orders, records), { result: 'applied' });
+    await judge(isAppliedUpTo);
+  };
+
+  await beat(0, firstMs + latenessMs);
+  await judge(isAppliedUpTo);
+  assert.equal(await closed(), String(firstMs));
+  end = backlog.length;
+  await beat(1, resumedMs);
+  await apply(backlog.slice(0, 1));
+  assert.equal(await closed(), String(firstMs), 'after one record of the backlog');
+  end += 20; // the shop goes on
+  await apply(backlog.slice(1, -1));
+  assert.equal(await closed(), String(firstMs), 'before the last record of the backlog');
+  await apply(backlog.slice(-1));
+  await assertJudged(ordersBy.length);
+});
