@@ -105,7 +105,7 @@ function describe(state: AlertState): string {
     ['alert', `${type}/${alertId}`],
     ['status', `${severity}, ${status}${level > 1 ? `, level ${level}` : ''}, opened ${openedAt}`],
     ['value', `${value}, threshold ${threshold} (${window})`],
-    ['seen', `${occurrences} times, from ${firstAt} to ${lastAt}`],
+    ['seen', occurrences === 1 ? `once, ${firstAt}` : `${occurrences} times, from ${firstAt} to ${lastAt}`],
     ['acknowledged', acknowledged ? `by ${acknowledged.by} at ${acknowledged.at}${acknowledged.note ? `: ${acknowledged.note}` : ''}` : ''],
     ['snoozed', snoozed ? `until ${snoozed.until}${snoozed.by ? ` by ${snoozed.by}` : ''}` : ''],
     ['resolved', resolved ? `by ${resolved.by} at ${resolved.at}: ${resolved.reason}` : ''],

@@ -4,7 +4,7 @@
  */
 
 export interface ProgressLine {
-  /** `share` of the whole work, 0 … 1; `text` says what is being done. */
+  /** `share` of the work, 0 … 1; a smaller one than before begins another piece of it. `text` says what is being done. */
   show: (share: number, text: string) => void;
   /** Takes the line away. */
   clear: () => void;
@@ -18,12 +18,15 @@ const estimateAfterMs = 2_000;
 
 /** `nowMs` counts from any moment. */
 export function createProgressLine(out: Pick<NodeJS.WriteStream, 'write' | 'columns'> & { isTTY?: boolean } = process.stderr, nowMs = () => performance.now()): ProgressLine {
-  const startMs = nowMs();
+  let startMs = nowMs();
+  let reached = 0;
   const intervalMs = out.isTTY ? redrawMs : lineMs;
   let shownMs = out.isTTY ? Number.NEGATIVE_INFINITY : startMs;
   return {
     show: (share, text) => {
       const now = nowMs();
+      if (share < reached) startMs = now;
+      reached = share;
       if (now - shownMs < intervalMs) return;
       shownMs = now;
       const rest = remaining(share, now - startMs);

@@ -18,6 +18,13 @@ test('elsewhere than on a terminal: one plain line every ten seconds, with an es
   assert.deepEqual(written, ['10 %  orders, about 90 s left\n', '20 %  orders, about 80 s left\n']);
 });
 
+test('a piece of work that begins anew is estimated by its own pace', () => {
+  const { line, written, clock } = aLine(false);
+  for (clock.ms = 0; clock.ms < 900_000; clock.ms += 1000) line.show(clock.ms / 900_000, 'orders');
+  for (; clock.ms <= 990_000; clock.ms += 1000) line.show((clock.ms - 900_000) / 180_000, 'silence');
+  assert.equal(written.at(-1), '50 %  silence, about 90 s left\n');
+});
+
 test('on a terminal: a bar on one line that is written over, cut to its width, and taken away', () => {
   const { line, written, clock } = aLine(true);
   line.show(0.5, 'x'.repeat(200));
