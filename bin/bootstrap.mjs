@@ -3,7 +3,7 @@
 // nothing else. Invariant: two at once do not mix; a build that failed is not taken for one.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -68,6 +68,7 @@ async function build() {
 async function unlessStamped(name, hash, work) {
   const stamp = at('dist', `.${name}-stamp`);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
+  rmSync(stamp, { force: true });
   await work();
   writeFileSync(stamp, hash);
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Containers, connector, replication slot, lag, heartbeat; with --watch every five seconds. Exit code 3 when anything is unhealthy.
+# Containers, connector, replication slot, lag, heartbeat; with --watch every five seconds. Exit code 3 when `sluice status` says unhealthy.
 set -eu
 cd "$(dirname "$0")/.."
 show() {

@@ -7,6 +7,8 @@ docker compose version > /dev/null 2>&1 || { echo 'Docker with Compose v2 is nee
 env=${SLUICE_ENV_FILE:-.env}
 umask 077
 touch "$env"
+chmod 600 "$env"
+[ -z "$(tail -c 1 "$env")" ] || echo >> "$env" # a last line without an end
 for name in POSTGRES_PASSWORD SLUICE_REPLICATION_PASSWORD SLUICE_READER_PASSWORD SLUICE_WRITER_PASSWORD REDIS_PASSWORD SLUICE_REDIS_PASSWORD; do
   grep -q "^$name=." "$env" || echo "$name=$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')" >> "$env"
 done

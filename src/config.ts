@@ -70,6 +70,7 @@ export const settings = {
   KAFKA_SASL_PASSWORD: secret().describe('Password or API secret of KAFKA_SASL_USERNAME'),
   CONNECT_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as http://connect:8083' })
+    .refine((text) => !URL.canParse(text) || new URL(text).username === '', 'an address without user and password: Kafka Connect is reached without')
     .transform((text) => text.replace(/\/+$/, ''))
     .optional()
     .describe('REST address of a Kafka Connect with Debezium that is there already; without it the stack starts one on 127.0.0.1'),

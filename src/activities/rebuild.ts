@@ -9,7 +9,6 @@ import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { streamKeys, type Keys } from '../domain/keys.ts';
 import { asInSource, whyUncountable } from '../domain/source-columns.ts';
-import { positionOf } from '../domain/start-position.ts';
 import { streamTables } from '../domain/stream/tables.ts';
 import { tendWindows } from '../domain/stream/upkeep.ts';
 import type { WritePlan } from '../domain/fold.ts';
@@ -20,6 +19,7 @@ import { tables as replicated } from '../domain/tables/registry.ts';
 import type { Table } from '../domain/tables/table.ts';
 import { notificationTopic, tableTopic } from '../domain/topics.ts';
 import { parseColumns, readColumns } from '../replica/columns.ts';
+import { lagBehind, readEnds } from '../replica/lag.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
 import { sweepTable, type SweepCounts } from '../replica/sweep.ts';
@@ -51,15 +51,11 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
   const topicOf = (table: string): string => tableTopic(topicPrefix, table);
 
   const noteEnds = async (tables: string[]): Promise<NotedEnd[]> =>
-    (await Promise.all(tables.map(async (table) => (await admin.offsets(topicOf(table))).map(({ partition, high }) => ({ topic: topicOf(table), partition, high: String(high) }))))).flat();
+    (await readEnds({ admin, topics: tables.map(topicOf) })).map((end) => ({ ...end, high: String(end.high) }));
 
   const countLeft = async (side: Keys, ends: NotedEnd[]): Promise<number> => {
-    const fences = await redis.strings(ends.map(({ topic, partition }) => side.offset(topic, partition)));
-    const owners = await redis.hashes(ends.map(({ topic, partition }) => side.owner(topic, partition)));
-    return ends.reduce((left, { high }, i) => {
-      const position = positionOf(BigInt(fences[i] ?? 0), owners[i]?.['seen'] ?? null);
-      return left + Math.max(0, Number(BigInt(high) - position));
-    }, 0);
+    const lags = await lagBehind({ redis, keys: side }, ends.map((end) => ({ ...end, high: BigInt(end.high) })));
+    return lags.reduce((left, { events }) => left + events, 0);
   };
 
   /** Notes what there is, then makes the new generations by `raise`. */

@@ -64,7 +64,7 @@ async function follow<P>(temporal: TemporalClient, id: string, view: ProgressVie
     const progress = state === undefined ? undefined : await unlessAway(() => temporal.queryWorkflow<P>(id, view.query));
     const text = progress ? view.describe(progress) : `waiting for ${state === undefined ? 'Temporal' : 'the worker'}`;
     const isOver = state !== undefined && state?.status !== 'RUNNING';
-    if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${isOver ? '' : `${bar(progress ? view.share(progress) : 0)} ${text}`}`);
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${isOver ? '' : `${bar(progress ? view.share(progress) : 0)} ${text}`.slice(0, (process.stderr.columns || 80) - 1)}`);
     else if (!isOver && text !== shown && (!progress || view.phase(progress) !== phase || Date.now() - shownMs >= lineMs)) {
       tell(text);
       shown = text;

@@ -83,7 +83,10 @@ async function superviseDetached(settings: Settings): Promise<number> {
     console.log(`${new Date().toISOString()} ${line}`);
     tell({ line });
   };
-  const code = await supervise(settings, { print, onStarted: (problems) => tell({ problems }) });
+  const code = await supervise(settings, { print, onStarted: (problems) => tell({ problems }) }).catch((error: Error) => {
+    tell({ line: `${error.message}. More in logs/supervisor.log in SLUICE_DATA_DIR.` });
+    throw error;
+  });
   if (process.connected) process.disconnect();
   return code;
 }

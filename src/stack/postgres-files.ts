@@ -47,7 +47,10 @@ export function placePostgres(dataDir: string, say: Say): PostgresFiles {
   const home = existing ?? (canReach(dataDir) ? ordinary : moved);
   if (home === moved || !nativeReachable) {
     say(`PostgreSQL runs as uid ${user.uid}, which cannot enter ${home === moved ? dataDir : native}: its files are in ${readable} (removed by reset)`);
-    for (const folder of [readableRoot, readable]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+    for (const folder of [readableRoot, readable]) {
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o711); // whatever the umask
+    }
   }
   mkdirSync(home, { recursive: true, mode: 0o700 });
   chownSync(home, user.uid, user.gid);
@@ -55,6 +58,7 @@ export function placePostgres(dataDir: string, say: Say): PostgresFiles {
 }
 
 export function removeReadablePlace(dataDir: string): void {
+  if (process.getuid?.() !== 0) return; // only root has one
   rmSync(readablePlaceOf(dataDir), { recursive: true, force: true });
   if (existsSync(readableRoot) && readdirSync(readableRoot).length === 0) rmdirSync(readableRoot);
 }
@@ -86,7 +90,7 @@ function copyNative(native: string, readable: string): string {
   if (!existsSync(copy)) {
     rmSync(`${copy}.part`, { recursive: true, force: true });
     cpSync(native, `${copy}.part`, { recursive: true, verbatimSymlinks: true });
-    chmodSync(`${copy}.part`, 0o755);
+    spawnSync('chmod', ['-R', 'a+rX', `${copy}.part`]); // installed under a strict umask it would be root's alone
     renameSync(`${copy}.part`, copy);
   }
   return copy;

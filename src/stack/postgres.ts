@@ -3,7 +3,7 @@
  * now: a changed one is put in place while the server is down, so neither a lost nor an old password locks anyone out.
  */
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fchownSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, loopback, maintenanceDatabase } from '../access.ts';
 import { connectPostgres, type Database } from '../adapters/postgres.ts';
@@ -135,8 +135,16 @@ async function run({ files, signal }: Cluster, name: string, args: string[], inp
   await runCommand(`PostgreSQL ${name}`, file, all, { ...rest, input, signal });
 }
 
-/** A private file of the user PostgreSQL runs as. */
+/** A private file of the user PostgreSQL runs as. The folder is that user's, and we may be root: what stands there, a link too, is replaced and never followed. */
 function writeOwn({ user }: PostgresFiles, path: string, text: string): void {
-  writeFileSync(path, text, { mode: 0o600 });
-  if (user) chownSync(path, user.uid, user.gid);
+  const aside = `${path}.new`;
+  rmSync(aside, { force: true });
+  const file = openSync(aside, 'wx', 0o600);
+  try {
+    writeFileSync(file, text);
+    if (user) fchownSync(file, user.uid, user.gid);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(aside, path);
 }

@@ -36,7 +36,7 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     try {
       writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
     } catch (error) {
-      if (errnoOf(error) !== 'ENOSPC') throw error;
+      if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
       again = setTimeout(publish, fullDiskMs).unref();
     }
   };

@@ -92,7 +92,7 @@ function createKeyHandler(stack: RunningStack, state: ScreenState, draw: () => v
     b: burst,
   };
   return (key) => {
-    if (key === 'q' || key === '\u0003') return void process.kill(process.pid, 'SIGINT');
+    if (key === 'q' || key.includes('\u0003')) return void process.kill(process.pid, 'SIGINT');
     const kind = state.mode === 'anomaly' ? plannedAnomalies[Number(key) - 1] : undefined;
     if (state.mode === 'figures') ofFigures[key.toLowerCase()]?.();
     else state.mode = 'figures';
