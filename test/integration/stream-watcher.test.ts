@@ -9,6 +9,7 @@ import type { Claim } from '../../src/consumers/processor.ts';
 import { watchAnomalies } from '../../src/consumers/stream/watcher.ts';
 import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
 import type { SourceRecord } from '../../src/domain/change-event.ts';
+import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys, streamKeys } from '../../src/domain/keys.ts';
 import { streamTables } from '../../src/domain/stream/tables.ts';
 import { watched } from '../../src/domain/stream/touches.ts';
@@ -79,7 +80,7 @@ interface Told {
 }
 
 /** What the watcher sends until there is nothing left to look at. */
-async function look(): Promise<Told[]> {
+async function look(failpoint: (name: string) => void = () => undefined): Promise<Told[]> {
   const told: Told[] = [];
   const stop = new AbortController();
   const log = createLogger('test', 'silent');
@@ -89,7 +90,7 @@ async function look(): Promise<Told[]> {
       return new Map<number, bigint>();
     },
   };
-  const watching = watchAnomalies({ redis: redis.store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, isAppliedUpTo: async () => true, log, failpoint: () => undefined }, stop.signal);
+  const watching = watchAnomalies({ redis: redis.store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, isAppliedUpTo: async () => true, log, failpoint }, stop.signal);
   await until('everything was looked at', async () => (await redis.admin.hashes([keys.of(watched.touched), keys.of(watched.outbox)])).every((hash) => Object.keys(hash).length === 0));
   stop.abort();
   await watching;
@@ -136,4 +137,18 @@ test('a stock that is low, restocked and low in one transaction is told as two a
   assert.deepEqual(told.map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, undefined], [`7/${startMs}`, true], [`7/${startMs + 1}`, undefined]]);
   await apply('products', stocks(9, [60, 'r']));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs + 1}`, true]]);
+});
+
+test('a product that is restocked and low again in one transaction stays told, although the watcher dies before it takes them off its list', async () => {
+  await wipe();
+  await apply('products', stocks(0, [100], [5]));
+  assert.deepEqual((await look()).map(({ alertId }) => alertId), [`7/${startMs}`]);
+  await apply('products', stocks(60, [10], [9]));
+  let dies = true;
+  const told = await look((point) => {
+    if (point !== 'stream.remembered' || !dies) return;
+    dies = false;
+    throw new PipelineError('redis_unavailable', 'in the middle of it');
+  });
+  assert.deepEqual(told.map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true], [`7/${startMs + 60_000}`, undefined]]);
 });

@@ -107,7 +107,8 @@ async function publish({ redis, keys, producer, topic, gapMs, failpoint }: Watch
     const known = episodes.get(name)!;
     if (draft.resolved) {
       const open = known.at(-1);
-      if (!open || finding.atMs < open.lastAt) return []; // told already, by one of us that died: it was low again after it
+      const isBefore = open && (finding.atMs < open.lastAt || (finding.atMs === open.lastAt && offsetOf(draft) < (open.offset ?? 0)));
+      if (!open || isBefore) return []; // told already, by one of us that died: it was low again after it
       episodes.set(name, []);
       closedAt.set(name, open.lastAt);
       return [message({ alertId: alertIdOf(draft, open), type, resolved: true })];
@@ -115,7 +116,7 @@ async function publish({ redis, keys, producer, topic, gapMs, failpoint }: Watch
     const atMs = Math.max(finding.atMs, (closedAt.get(name) ?? 0) + 1); // the same moment would name the one that is closed
     const { episode, isNews, known: remembered } = joinEpisode(known, atMs, gapMs);
     if (!isNews) return [];
-    episodes.set(name, remembered);
+    episodes.set(name, remembered.map((one) => (one === episode ? { ...one, offset: offsetOf(draft) } : one)));
     return [message({ ...occurrence(draft), alertId: alertIdOf(draft, episode), episode: episode.episode })];
   });
   failpoint('stream.found');

@@ -5,6 +5,8 @@ export interface Episode {
   episode: number;
   /** Event time of the last one. */
   lastAt: number;
+  /** Offset of the change that told it last: of two of the same moment it tells which was later. */
+  offset?: number;
 }
 
 /** So many are remembered of one entity: as many as may lie in what is looked through at once, and some. */
