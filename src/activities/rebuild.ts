@@ -77,10 +77,10 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
       const refs = (table: string) => ends.filter(({ topic }) => topic === topicOf(table)).map(({ topic, partition }) => ({ topic, partition }));
       return { ends, round: await begin(tables, (table) => rewindTable(redis, keys, refs(table), table)) };
     },
-    beginRound: async (tables) => {
-      const round = await begin(tables, (table) => raiseGeneration(redis, keys, table));
+    beginRound: async (tables, anew = false) => {
+      const round = await begin(tables, (table) => raiseGeneration(redis, keys, table, anew));
       const ofStream = await streamed();
-      for (const one of round.tables) if (ofStream.includes(one.table)) one.stream = (await raiseGeneration(redis, stream, one.table)).generation;
+      for (const one of round.tables) if (ofStream.includes(one.table)) one.stream = (await raiseGeneration(redis, stream, one.table, anew)).generation;
       return round;
     },
     noteEnds,

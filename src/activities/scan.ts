@@ -22,8 +22,10 @@ export function foldNotification(scan: Scan, text: string, tables: string[], ini
   const { type, additional_data: data } = parsed.data;
   const of = (name: string): string | undefined => tables.find((table) => data?.[name] === `${schema}.${table}`);
   if (initial) return foldInitial(scan, type, of('scanned_collection'), Number(data?.['total_rows_scanned'] ?? 0), tables);
+  const named = tables.filter((table) => (data?.['data_collections'] ?? '').split(',').includes(`${schema}.${table}`));
+  if (type === 'STARTED' && named.length > 0) return { ...scan, started: true };
   if (type === 'ABORTED') {
-    const stopped = tables.filter((table) => (data?.['data_collections'] ?? '').split(',').includes(`${schema}.${table}`) && !scan.done.includes(table));
+    const stopped = named.filter((table) => isOurs(scan, table) && !scan.done.includes(table));
     return stopped.length === 0 ? scan : { ...scan, failed: `the snapshot of ${stopped.join(', ')} was stopped by a signal` };
   }
   const current = of('current_collection_in_progress');
@@ -31,6 +33,9 @@ export function foldNotification(scan: Scan, text: string, tables: string[], ini
   const scanned = of('scanned_collection');
   return type === 'TABLE_SCAN_COMPLETED' && scanned ? foldScanned(scan, scanned, data ?? {}) : scan;
 }
+
+/** Else it is about an earlier scan: a stop that was asked for then may be told only now. */
+const isOurs = ({ begun, started }: Scan, table: string): boolean => started === true || begun.includes(table);
 
 function foldInitial(scan: Scan, type: string, scanned: string | undefined, rows: number, tables: string[]): Scan {
   if (type === 'STARTED') return { ...scan, rowsRead: {} };
@@ -55,7 +60,7 @@ function foldChunk(scan: Scan, table: string, data: Record<string, string>): Sca
 function foldScanned(scan: Scan, table: string, data: Record<string, string>): Scan {
   const status = data['status'] ?? '';
   if (status === 'EMPTY') return { ...scan, done: [...new Set([...scan.done, table])] };
-  if (!scan.begun.includes(table) && status === 'SUCCEEDED') return scan;
+  if (!(status === 'SUCCEEDED' ? scan.begun.includes(table) : isOurs(scan, table))) return scan;
   if (status !== 'SUCCEEDED') return { ...scan, failed: `Debezium could not read ${table} (${status}): see logs/connect.log` };
   return { ...scan, done: [...new Set([...scan.done, table])], rowsRead: { ...scan.rowsRead, [table]: scan.rowsTotal[table] ?? 0 } };
 }

@@ -41,6 +41,7 @@ function loginOf({ user, password, name, tls, failFast }: RedisOptions) {
     password: password.reveal(),
     connectionName: name,
     maxRetriesPerRequest: failFast ? 1 : null,
+    reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'), // a primary that was made a replica keeps its clients: its address may mean another by now
     ...(tls && { tls: { ...(tls.ca && { ca: tls.ca }) } }),
   };
 }

@@ -31,18 +31,25 @@ export interface SweepCounts {
 }
 
 const pageKeys = 2000;
-const chunkRows = 500;
+/** Of one commit; the rows of a chunk travel to us and back as what is expected. */
+const chunkMost = { rows: 500, bytes: 4 * 1024 * 1024 };
+const firstChunkRows = 32;
 
 /** Resolves when every row that was there at the call has been looked at. Rejects with the signal's reason. */
 export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
   const { redis, keys, table, onProgress, signal } = sweep;
   const counts: SweepCounts = { scanned: 0, swept: 0 };
   const prefix = keys.row(table.entity, '');
+  let rows = firstChunkRows;
   for await (const page of redis.scan(`${prefix}*`, pageKeys)) {
     const ids = page.map((key) => key.slice(prefix.length)).filter((id) => !id.includes(':'));
-    for (let from = 0; from < ids.length; from += chunkRows) {
+    for (let from = 0; from < ids.length; ) {
       signal?.throwIfAborted();
-      counts.swept += await sweepChunk(sweep, ids.slice(from, from + chunkRows));
+      const chunk = ids.slice(from, from + rows);
+      const { swept, bytes } = await sweepChunk(sweep, chunk);
+      counts.swept += swept;
+      from += chunk.length;
+      rows = Math.max(1, Math.min(chunkMost.rows, Math.floor((chunkMost.bytes * chunk.length) / Math.max(1, bytes)))); // as large as these were the next may be
     }
     counts.scanned += ids.length;
     onProgress?.(counts);
@@ -50,7 +57,8 @@ export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
   return counts;
 }
 
-async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: string[]): Promise<number> {
+/** Bytes: of all rows that were read, in characters. */
+async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: string[]): Promise<{ swept: number; bytes: number }> {
   const state = keys.tableState(table.name);
   for (;;) {
     const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
@@ -59,7 +67,8 @@ async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: str
       const row = text === null ? null : parseStoredRow(text);
       return row !== null && isStale(row) ? [{ id, row, text: text! }] : [];
     });
-    if (stale.length === 0) return 0;
+    const bytes = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    if (stale.length === 0) return { swept: 0, bytes };
     const read = parseTableState(stateText);
     const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
     const writes = removeRows(rows);
@@ -71,7 +80,7 @@ async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: str
       ...(upkeep && { upkeep }),
     });
     const reply = decodeReply(await redis.commit(script.keys, script.args));
-    if (reply.result === 'applied') return stale.length;
+    if (reply.result === 'applied') return { swept: stale.length, bytes };
     if (reply.result === 'overflow') throw new RangeError(`${reply.counter} would leave int64 when rows are taken back`);
   }
 }

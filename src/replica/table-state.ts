@@ -34,5 +34,9 @@ export async function changeTogether(redis: RedisStore, keys: Keys, table: strin
 
 export const nextGeneration: Change = (state) => ({ ...state, generation: state.generation + 1 });
 
-/** Whatever is applied from now on is of a new generation: rows that keep an older one were not read again. */
-export const raiseGeneration = (redis: RedisStore, keys: Keys, table: string): Promise<TableState> => changeTableState(redis, keys, table, nextGeneration);
+/**
+ * Whatever is applied from now on is of a new generation: rows that keep an older one were not read again. `anew`: and of a log whose LSNs
+ * may be smaller than those of before (a source restored from a backup), so no TRUNCATE of before may be compared with them.
+ */
+export const raiseGeneration = (redis: RedisStore, keys: Keys, table: string, anew = false): Promise<TableState> =>
+  changeTableState(redis, keys, table, (state) => ({ ...nextGeneration(state), ...(anew && { mark: '0' }) }));

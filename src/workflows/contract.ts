@@ -89,6 +89,8 @@ export interface Scan {
   cursor: string;
   /** Tables whose first chunk was seen: what is told of one before is of an earlier scan. */
   begun: string[];
+  /** Debezium has taken up our signal. */
+  started?: boolean;
   done: string[];
   rowsRead: Record<string, number>;
   rowsTotal: Record<string, number>;
@@ -102,8 +104,8 @@ export interface RebuildActivities {
   announceRebuild(tables: string[], why: string): Promise<void>;
   /** Notes the ends, then sends the tables' fences back to the beginning. Repeated, it starts over. */
   rewindTables(tables: string[]): Promise<{ round: Round; ends: NotedEnd[] }>;
-  /** Raises the generations. Repeated, it raises them again, which changes nothing that matters. */
-  beginRound(tables: string[]): Promise<Round>;
+  /** Raises the generations; `anew` when the source's log begins anew. Repeated, it raises them again, which changes nothing that matters. */
+  beginRound(tables: string[], anew?: boolean): Promise<Round>;
   /** Asks Debezium to read tables again; the same `signalId` asks once. */
   requestSnapshot(tables: string[], signalId: string): Promise<void>;
   /** Waits a moment for news of the snapshot; `initial`: of a new connector's first one. */

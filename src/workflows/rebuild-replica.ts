@@ -2,7 +2,7 @@
  * Reads tables again, from their topic or from the source, and removes what was in Redis only.
  * Invariant: rows are removed only after everything that was read again is applied, and nothing disturbed the reading.
  */
-import { ApplicationFailure, CancellationScope, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, defineQuery, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, CancellationScope, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, sleep, defineQuery, workflowInfo } from '@temporalio/workflow';
 import { rebuildProgressQuery, type NotedEnd, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from './contract.ts';
 import { messageOf } from './failure-text.ts';
 
@@ -67,7 +67,7 @@ async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
     enter(progress, 'draining');
     await act.stopConnector();
     await applyUpTo(progress, await act.noteEnds(tables), 'draining');
-    const begun = await act.beginRound(tables);
+    const begun = await act.beginRound(tables, true);
     await act.resetSource();
     await act.resumeConnector();
     await followScan(progress, begun, true);
@@ -124,13 +124,25 @@ async function sweepAndFinish(progress: RebuildProgress, round: Round): Promise<
 async function abandon(progress: RebuildProgress, error: unknown): Promise<void> {
   const { mode, phase, tables } = progress;
   const cancelled = isCancellation(error);
-  if (mode === 'snapshot' && phase === 'reading') await act.stopSnapshot(tables, `stop-${workflowInfo().runId}`);
-  if (mode === 'all' && phase !== 'planning') await act.resumeConnector();
+  if (mode === 'snapshot' && phase === 'reading') await insist(() => act.stopSnapshot(tables, `stop-${workflowInfo().runId}`));
+  if (mode === 'all' && phase !== 'planning') await insist(() => act.resumeConnector());
   const isHarmless = phase === 'planning' || (cancelled && mode === 'snapshot');
   const command = mode === 'all' ? 'sluice resync --all' : `sluice resync ${tables.join(' ')}`;
   if (!cancelled) progress.note = messageOf(error);
-  await act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`);
+  await insist(() => act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`));
   enter(progress, cancelled ? 'cancelled' : 'failed');
+}
+
+/** Until it is done, also by a server that refuses (a user that is missing, a password that is wrong): left out, the tables would be called rebuilding for ever. */
+async function insist(step: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error;
+      await sleep('30 seconds');
+    }
+  }
 }
 
 function enter(progress: RebuildProgress, phase: RebuildProgress['phase']): void {

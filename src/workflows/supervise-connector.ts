@@ -3,8 +3,9 @@
  * that must be. Invariant: what cannot be mended by a restart is told in `cdc:status`, never retried in silence.
  */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { ParentClosePolicy, continueAsNew, defineQuery, proxyActivities, setCurrentDetails, setHandler, startChild, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ParentClosePolicy, continueAsNew, defineQuery, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, sleep, startChild, workflowInfo } from '@temporalio/workflow';
 import { rebuildWorkflowId, supervisorStateQuery, type Finding, type RebuildInput, type SupervisorActivities, type SupervisorState } from './contract.ts';
+import { messageOf } from './failure-text.ts';
 import { rebuildReplica } from './rebuild-replica.ts';
 
 const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
@@ -17,6 +18,8 @@ const { watchPipeline } = proxyActivities<Pick<SupervisorActivities, 'watchPipel
 
 const failuresMax = 8;
 const probeMs = 5 * 60_000;
+/** After a server has refused what time alone does not heal: a person may, at any time. Also beside a rebuild that is at work. */
+const restMs = 30_000;
 /** Pause after restart number `failures`: 2 s, 4 s, … a minute; with the breaker open, five. */
 const pauseMs = (failures: number): number => (failures >= failuresMax ? probeMs : Math.min(1000 * 2 ** failures, 60_000));
 
@@ -24,7 +27,13 @@ export async function superviseConnector(state: SupervisorState = { failures: 0,
   setHandler(defineQuery<SupervisorState>(supervisorStateQuery), () => state);
   for (;;) {
     if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof superviseConnector>(state);
-    await respond(state, await watchPipeline(state.failures, Math.max(0, state.notBeforeMs - Date.now())));
+    try {
+      await respond(state, await watchPipeline(state.failures, Math.max(0, state.notBeforeMs - Date.now())));
+    } catch (error) {
+      if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+      tell(state, `refused: ${messageOf(error)}; trying again in ${restMs / 1000} s`);
+      await sleep(restMs);
+    }
   }
 }
 
@@ -67,6 +76,7 @@ async function startRebuild(input: RebuildInput): Promise<void> {
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    if (patched('rest-beside-a-rebuild')) await sleep(restMs);
   }
 }
 

@@ -35,7 +35,9 @@ test('another table, or another kind of snapshot, changes nothing', () => {
 test('an empty table is done, one that cannot be read or was stopped fails', () => {
   assert.deepEqual(fold([scanned('orders', 'EMPTY')]).done, ['orders']);
   assert.match(fold([chunk('orders', 1), scanned('orders', 'SQL_EXCEPTION')]).failed, /orders \(SQL_EXCEPTION\)/);
-  assert.match(fold([told('ABORTED', { data_collections: 'public.orders' })]).failed, /orders was stopped/);
+  const [begins, stopped] = ['STARTED', 'ABORTED'].map((type) => told(type, { data_collections: 'public.orders' })) as [string, string];
+  for (const before of [begins, chunk('orders', 1)]) assert.match(fold([before, stopped]).failed, /orders was stopped/);
+  assert.equal(fold([stopped, scanned('orders', 'SQL_EXCEPTION')]).failed, '', 'of an earlier scan');
   assert.equal(fold([told('ABORTED', { data_collections: 'public.customers' })]).failed, '');
 });
 

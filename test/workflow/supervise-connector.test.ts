@@ -5,12 +5,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, beforeEach, test } from 'node:test';
+import { ApplicationFailure } from '@temporalio/common';
 import { supervisorStateQuery, taskQueue, type Finding, type SupervisorActivities, type SupervisorState } from '../../src/workflows/contract.ts';
 import { until } from '../stack.ts';
 import { startTemporal, type TestTemporal } from '../temporal.ts';
 
 let temporal: TestTemporal;
-let findings: Finding[] = [];
+let findings: (Finding | 'refused')[] = [];
 let looks: { failures: number; quietMs: number }[] = [];
 let looking = 0;
 let done: string[] = [];
@@ -21,6 +22,7 @@ const activities: SupervisorActivities & { planRebuild: () => Promise<never> } =
   watchPipeline: async (failures, quietMs) => {
     looks.push({ failures, quietMs });
     const finding = findings.shift();
+    if (finding === 'refused') throw ApplicationFailure.nonRetryable('Redis refused a command: WRONGPASS', 'redis_refused');
     if (finding) return finding;
     looking += 1;
     await delay(20);
@@ -60,6 +62,14 @@ test('a connector that fails on is restarted with growing pauses, then rarely an
     pauses.forEach((pause, i) => assert.ok(pause <= wanted[i]! && pause > wanted[i]! - 2000, `pause ${i} is ${pause}, not ${wanted[i]}`));
     assert.deepEqual(done, [...Array.from({ length: 8 }, () => 'restart failed'), 'report', 'restart failed', 'restart failed', 'all clear']);
     assert.equal((await state()).breakerOpen, false);
+  });
+});
+
+test('a server that refuses does not end it', async () => {
+  findings = ['refused'];
+  await supervise('refused', async (state) => {
+    await until('it has told', async () => /^refused: .*WRONGPASS; trying again/.test((await state()).last));
+    assert.equal((await temporal.client.workflow.getHandle('refused').describe()).status.name, 'RUNNING');
   });
 });
 
