@@ -58,7 +58,7 @@ export function connectRedis(options: RedisOptions) {
       guard(() => (redis as unknown as Scripts).commitBatch(keys.length, keys, args)),
     /** The status script (status.lua). */
     tellStatus: (keys: string[], args: string[]): Promise<unknown> => guard(() => (redis as unknown as Scripts).tellStatus(keys.length, ...keys, ...args)),
-    /** The scripts of a batch run (load.lua, publish.lua, fail.lua). */
+    /** The scripts of a batch run (load.lua, publish.lua, drop.lua, fail.lua). */
     batchScript: (name: BatchScript, keys: string[], args: string[]): Promise<unknown> =>
       guard(() => (redis as unknown as Scripts)[`${name}Batch`](keys.length, ...keys, ...args)),
     /** The scripts of alerts (alert-project.lua, alert-admit.lua). */
@@ -155,7 +155,7 @@ function fieldMap(flat: string[]): Record<string, string> {
   return map;
 }
 
-const batchScripts = ['load', 'publish', 'fail'] as const;
+const batchScripts = ['load', 'publish', 'drop', 'fail'] as const;
 type BatchScript = (typeof batchScripts)[number];
 const alertScripts = ['project', 'admit'] as const;
 type AlertScript = (typeof alertScripts)[number];

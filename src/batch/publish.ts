@@ -128,8 +128,9 @@ function answered(answer: unknown): unknown {
   return answer;
 }
 
-/** Takes back what an unpublished run has loaded. */
-export const dropLoaded = ({ redis, keys }: Publication, runId: string): Promise<unknown> => redis.unlink(recordTables.map((table) => keys.batchRecords(table, runId)));
+/** Takes back what a run has loaded, unless it is published. To be called before `recordFailure`, which leaves a summary too. */
+export const dropLoaded = ({ redis, keys }: Publication, runId: string): Promise<unknown> =>
+  redis.batchScript('drop', [keys.batchSummary(runId), ...recordTables.map((table) => keys.batchRecords(table, runId))], []);
 
 /** The run that `latest` leads to and what its summary says it read; null when there is none. */
 export async function lastGoodRows({ redis, keys }: Pick<Publication, 'redis' | 'keys'>): Promise<RowCounts | null> {

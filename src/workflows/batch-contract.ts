@@ -131,7 +131,7 @@ export interface BatchActivities {
   recordFailure(report: RunReport, failure: { verdict: BatchVerdict | null; why: string }, isScheduled: boolean): Promise<number>;
   /** Pauses the schedule when that many failures in a row are too many. */
   pauseSchedule(failures: number, why: string): Promise<void>;
-  /** Removes what is staged, and unless it was published what is loaded. */
+  /** Removes what is staged; with `isPublished` false what is loaded too, unless it was published all the same. */
   dropRun(runId: string, isPublished: boolean): Promise<void>;
 }
 

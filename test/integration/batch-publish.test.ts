@@ -166,3 +166,9 @@ test('what a cancelled run has loaded goes, another run stays', async () => {
   assert.deepEqual((await raw.keys('*:b')).length, 0);
   assert.equal(await raw.hlen(keys.batchRecords('customers', 'a')), 1500);
 });
+
+test('a cancel that comes when the run is published takes nothing back', async () => {
+  await run('a', day(1));
+  await dropLoaded(to, 'a');
+  assert.deepEqual(await Promise.all(recordTables.map((table) => raw.hlen(keys.batchRecords(table, 'a')))), thrice(1500));
+});
