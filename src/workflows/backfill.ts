@@ -2,7 +2,7 @@
  * Runs the batch for each window of a span, some at once. State is counts and a cursor: a span may have any number of windows.
  * Invariant: a window is run by one workflow at a time, whoever asks; what is in work is finished before the workflow continues as new.
  */
-import { ApplicationFailure, CancellationScope, ParentClosePolicy, condition, continueAsNew, defineQuery, defineSignal, isCancellation, proxyActivities, setCurrentDetails, setHandler, startChild, workflowInfo, type ChildWorkflowHandle } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, ParentClosePolicy, condition, continueAsNew, defineQuery, defineSignal, isCancellation, patched, proxyActivities, setCurrentDetails, setHandler, startChild, workflowInfo, type ChildWorkflowHandle } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { whyNoSpan, windowCount, windowOf, type BatchWindow } from '../domain/batch-window.ts';
 import {
@@ -95,7 +95,7 @@ async function runWindows(input: BackfillInput, progress: BackfillProgress, chil
   }
 }
 
-/** Never rejects: what became of the window is counted. */
+/** Never rejects: what became of the window is counted, unless the backfill itself is cancelled. A run that somebody cancels alone has failed its window. */
 async function runWindow(window: BatchWindow, progress: BackfillProgress, children: Map<string, Child>): Promise<void> {
   const { end } = window;
   progress.running.push(end);
@@ -112,7 +112,7 @@ async function runWindow(window: BatchWindow, progress: BackfillProgress, childr
     await child.result();
     progress.completed += 1;
   } catch (error) {
-    if (isCancellation(error)) return;
+    if (isCancellation(error) && (CancellationScope.current().consideredCancelled || !patched('window-cancelled-alone'))) return;
     if (error instanceof WorkflowExecutionAlreadyStartedError) progress.skipped += 1;
     else {
       progress.failed += 1;

@@ -85,6 +85,22 @@ test('a window that fails does not stop the others; the backfill fails in the en
   assert.deepEqual(progress.failedEnds, [ends(span, 1)[0]]);
 });
 
+test('a window whose run somebody cancels is counted as failed and named; the others go on', async () => {
+  const span = spanOf(2);
+  script.extract.push(async () => {
+    const beat = setInterval(Context.current().heartbeat.bind(Context.current()), 100);
+    await Context.current().cancelled.finally(() => clearInterval(beat));
+  });
+  const handle = await start({ ...span, concurrency: 1 });
+  await until('the first run is in work', async () => calls.includes('extract 1'));
+  const [first] = ends(span, 2) as [string, string];
+  await temporal.client.workflow.getHandle(batchWorkflowId(first)).cancel();
+  await assert.rejects(handle.result());
+  assert.equal((await handle.describe()).status.name, 'FAILED');
+  const { completed, failed, failedEnds } = await progressOf(handle);
+  assert.deepEqual({ completed, failed, failedEnds }, { completed: 1, failed: 1, failedEnds: [first] });
+});
+
 test('a window that somebody else is running is left to them', async () => {
   const span = spanOf(1);
   const window = windowOf(span, 0);
