@@ -56,7 +56,10 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
       }),
     transformTables: (input) => inScratch(deps, (on) => transformTables(deps, on, input)),
     loadRecords: (input) => inScratch(deps, (on) => loadRecords(deps, on, input)),
-    recordFailure: (report, { why }, isScheduled) => recordFailure(deps, report, why, isScheduled),
+    recordFailure: async (report, { why }, isScheduled) => {
+      if (report.publish !== 'latest') await staging.drop(report.runId); // one orphan blocks every window of a backfill: not a copy of the shop for each
+      return recordFailure(deps, report, why, isScheduled);
+    },
     pauseSchedule: async (failures, why) => {
       if (failures < deps.failuresMost) return;
       await deps.pause(`Paused by Sluice after ${failures} failed runs in a row. The last: ${why}. Once that is mended: npx sluice batch resume`);

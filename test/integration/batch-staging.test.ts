@@ -9,11 +9,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { Redis } from 'ioredis';
+import { createBatchActivities, type BatchDeps } from '../../src/activities/batch.ts';
 import { createDirectoryStaging } from '../../src/batch/directory-staging.ts';
 import { createRedisStaging } from '../../src/batch/redis-staging.ts';
 import type { Staging } from '../../src/batch/staging.ts';
 import { type ErrorCode, PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
+import type { BatchPublish } from '../../src/workflows/batch-contract.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 
 const prefix = '{shop}:';
@@ -153,6 +155,20 @@ test('in Redis a set has a limit, which names the setting and the way out; anoth
   );
   await staging.drop('run-1');
   assert.deepEqual(await stagedKeys(), []);
+});
+
+test('of runs that failed, what is staged stays only of those that would be the latest: a backfill may have thousands', async () => {
+  const staging = inRedis();
+  const { recordFailure } = createBatchActivities({ redis: redis.store, keys, staging } as BatchDeps);
+  const stays: Record<BatchPublish, boolean> = { latest: true, window: false, none: false };
+  for (const [publish, isThere] of Object.entries(stays) as [BatchPublish, boolean][]) {
+    const runId = `run-${publish}`;
+    await staging.put(`${runId}/1-1/source`, 'orders-00000.parquet', fileOf(randomBytes(10)));
+    const window = { start: '2026-11-01T00:00:00Z', end: '2026-11-02T00:00:00Z' };
+    await recordFailure({ runId, window, publish, startedMs: 0, rows: null, quality: null, durations: {} }, { verdict: 'block', why: 'orphans' }, false);
+    assert.equal((await stagedKeys()).some((key) => key.startsWith(keys.stagedSets(runId))), isThere, publish);
+    await staging.drop(runId);
+  }
 });
 
 test('in a folder files are private, and runs that nobody dropped go when they are older than the limit', async () => {
