@@ -30,7 +30,7 @@ export interface WorkflowSchedule {
   taskQueue: string;
   everySeconds: number;
   args?: unknown[];
-  /** Slots missed while the server was away are made up for when they are no older; default a minute. */
+  /** Slots missed while the server was away are made up for when they are no older; default a minute, and never less than the interval. */
   catchupMinutes?: number;
   note: string;
   /** Markdown, shown on each run's page. */
@@ -92,7 +92,7 @@ export async function connectTemporal(options: TemporalOptions) {
             staticSummary: schedule.note,
             ...(schedule.details && { staticDetails: schedule.details }),
           },
-          policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: `${schedule.catchupMinutes ?? 1} minutes` as const },
+          policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: `${Math.max(60 * (schedule.catchupMinutes ?? 1), schedule.everySeconds)} seconds` as const },
         };
         try {
           await client.schedule.create({ scheduleId: schedule.id, ...options });

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { connectTemporal } from '../../src/adapters/temporal.ts';
 import { batchProgressQuery, type BatchInput, type BatchProgress, type BatchResult } from '../../src/workflows/batch-contract.ts';
 import { taskQueue } from '../../src/workflows/contract.ts';
 import { createBatchFakes } from '../batch-fakes.ts';
@@ -172,4 +173,16 @@ test('a scheduled run derives its window from the time it was scheduled for, and
   await until('the run ended', async () => calls.includes('drop published'));
   assert.deepEqual(fakes.windows.at(-1), { start: '2026-11-19T00:00:00Z', end: '2026-11-20T00:00:00Z' });
   await schedule.delete();
+});
+
+test('a tick that an outage has missed is made up for as long as the next one is not due', async () => {
+  const schedules = await connectTemporal({ address: temporal.address, namespace: temporal.client.options.namespace });
+  const catchupOf = async (everySeconds: number): Promise<number> => {
+    await schedules.ensureSchedule({ id: 'batch-missed', workflowType: 'batchEtl', workflowId: 'batch-missed', taskQueue, everySeconds, catchupMinutes: 5, note: '' });
+    return (await temporal.client.schedule.getHandle('batch-missed').describe()).policies.catchupWindow / 1000;
+  };
+  assert.equal(await catchupOf(60), 300);
+  assert.equal(await catchupOf(7210), 7210);
+  await temporal.client.schedule.getHandle('batch-missed').delete();
+  await schedules.close();
 });
