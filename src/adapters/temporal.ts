@@ -162,7 +162,7 @@ function workflows(client: Client) {
         return { status: status.name, startedAt: startTime };
       }),
     /** Answer of a query; null when there is no such workflow. Needs a worker. */
-    queryWorkflow: <T>(id: string, query: string): Promise<T | null> => orNull(() => client.workflow.getHandle(id).query<T>(query)),
+    queryWorkflow: <T>(id: string, query: string): Promise<T | null> => orNull(() => client.withDeadline(Date.now() + answerMs, () => client.workflow.getHandle(id).query<T>(query))),
     /** Asks it to cancel; false when it is not there or over. */
     cancelWorkflow: async (id: string): Promise<boolean> => (await orNull(() => client.workflow.getHandle(id).cancel())) !== null,
     signalWorkflow: (id: string, signal: string, ...args: unknown[]): Promise<boolean> => done(() => client.workflow.getHandle(id).signal(signal, ...args)),

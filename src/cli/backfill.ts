@@ -23,7 +23,7 @@ import {
 } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
 import { parseSeconds, parseTime } from './duration.ts';
-import { startAndFollow, withTemporal, type ProgressView } from './follow-workflow.ts';
+import { startAndFollow, unlessAway, withTemporal, type ProgressView } from './follow-workflow.ts';
 
 interface Options {
   from?: string;
@@ -127,9 +127,9 @@ function showBackfill(name: string, json: boolean): Promise<void> {
     const id = backfillWorkflowId(name);
     const state = await temporal.describeWorkflow(id);
     if (!state) throw unknown(name);
-    const progress = await temporal.queryWorkflow<BackfillProgress>(id, backfillProgressQuery);
+    const progress = (await unlessAway(() => temporal.queryWorkflow<BackfillProgress>(id, backfillProgressQuery))) ?? null;
     if (json) console.log(JSON.stringify({ id, ...state, progress }, null, 2));
-    else console.log(`${id}: ${state.status.toLowerCase()}, since ${state.startedAt.toISOString()}${progress ? ` · ${describeBackfill(progress)}` : ''}`);
+    else console.log(`${id}: ${state.status.toLowerCase()}, since ${state.startedAt.toISOString()} · ${progress ? describeBackfill(progress) : 'waiting for the worker'}`);
   });
 }
 

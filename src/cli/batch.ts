@@ -11,7 +11,7 @@ import { projectRoot } from '../stack/project.ts';
 import { batchDetails, batchProgressQuery, batchScheduleId, batchWorkflowId, batchWorkflowType, type BatchInput, type BatchProgress, type BatchStage } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
 import { parseTime } from './duration.ts';
-import { startAndFollow, withTemporal, type FollowOptions, type ProgressView } from './follow-workflow.ts';
+import { startAndFollow, unlessAway, withTemporal, type FollowOptions, type ProgressView } from './follow-workflow.ts';
 
 const stages: BatchStage[] = ['extracting', 'checking', 'transforming', 'loading', 'done'];
 
@@ -74,8 +74,9 @@ interface BatchStatus {
 function showStatus(json: boolean): Promise<void> {
   return withTemporal(async (temporal) => {
     const schedule = await temporal.describeSchedule(batchScheduleId);
-    const running: BatchStatus['running'] = {};
-    for (const id of await temporal.listRunning(batchWorkflowType)) running[id] = await temporal.queryWorkflow<BatchProgress>(id, batchProgressQuery);
+    const ids = await temporal.listRunning(batchWorkflowType);
+    const answers = await Promise.all(ids.map((id) => unlessAway(() => temporal.queryWorkflow<BatchProgress>(id, batchProgressQuery))));
+    const running = Object.fromEntries(ids.map((id, at) => [id, answers[at] ?? null]));
     const status: BatchStatus = { schedule, running, ...(await readResults(loadSettings(undefined, projectRoot))) };
     console.log(json ? JSON.stringify(status, null, 2) : describeStatus(status));
   });

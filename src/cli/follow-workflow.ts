@@ -76,7 +76,7 @@ async function follow<P>(temporal: TemporalClient, id: string, view: ProgressVie
 }
 
 /** Undefined while Temporal, or for a query its worker, does not answer: then the work is not lost, it waits. */
-async function unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
+export async function unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

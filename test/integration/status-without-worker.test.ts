@@ -1,0 +1,29 @@
+/** Goal: how far the batch is can be asked while the worker is away. Method: the commands against a real Temporal and Redis; the workflows wait for a worker that never comes. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { startRedis, type TestRedis } from '../redis.ts';
+import { startTemporal, type TestTemporal } from '../temporal.ts';
+
+let temporal: TestTemporal;
+let redis: TestRedis;
+before(async () => {
+  [temporal, redis] = await Promise.all([startTemporal({}), startRedis()]);
+  await Promise.all([
+    temporal.client.workflow.start('batchEtl', { workflowId: 'batch-etl/waits', taskQueue: 'of-nobody' }),
+    temporal.client.workflow.start('backfill', { workflowId: 'backfill/waits', taskQueue: 'of-nobody' }),
+  ]);
+});
+after(() => Promise.all([temporal.stop(), redis.stop()]));
+
+async function sluice(...args: string[]): Promise<string> {
+  const env = { ...process.env, SLUICE_DATA_DIR: redis.settings.SLUICE_DATA_DIR, REDIS_PORT: String(redis.port), TEMPORAL_PORT: temporal.address.replace(/.*:/, '') };
+  return (await promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main/cli.ts', ...args], { env })).stdout;
+}
+
+test('batch status and backfill status say what waits for the worker', async () => {
+  const [batch, backfill] = await Promise.all([sluice('batch', 'status'), sluice('backfill', 'status', 'waits')]);
+  assert.match(batch, /^running +batch-etl\/waits: waiting for the worker$/m);
+  assert.match(backfill, /^backfill\/waits: running, since \S+ · waiting for the worker$/m);
+});
