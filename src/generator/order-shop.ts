@@ -9,8 +9,9 @@ import type { Action, OrderLine } from './scenario.ts';
 export interface OrderShop {
   customers: number[];
   products: { id: number; priceCents: number; stock: number }[];
-  /** Part of the seed, so that a second run does not repeat the first. */
+  /** Parts of the seed, so that a second run does not repeat the first. */
   lastOrderId: number;
+  lastCustomerId: number;
 }
 
 export type PlaceOrder = Extract<Action, { kind: 'placeOrder' }>;

@@ -49,7 +49,7 @@ const shopSql = `
   )
   SELECT (SELECT coalesce(json_agg(id), '[]') FROM some_customers) AS customers,
          (SELECT coalesce(json_agg(p), '[]') FROM some_products p) AS products,
-         (SELECT coalesce(max(id), 0) FROM orders) AS "lastOrderId"`;
+         (SELECT coalesce(max(id), 0) FROM orders) AS "lastOrderId", (SELECT coalesce(max(id), 0) FROM customers) AS "lastCustomerId"`;
 
 /** Gives a shop that is too small for so many ordinary orders a minute the customers and products it lacks, or the number of orders alone would fire rules. */
 async function enlargeShop({ db, seed }: WriteOptions, ordersPerMinute: number): Promise<void> {
@@ -119,7 +119,7 @@ export async function writeAnomaly(options: WriteOptions, kind: PlannedAnomaly, 
   await enlargeShop(options, 0);
   const shop = await readOrderShop(options, fractionOf(seed));
   const [minute] = await db.query<{ newByState: Record<string, number> }>(lastMinuteSql);
-  const { entity, actions } = planAnomaly(kind, shop, { seed: [seed, shop.lastOrderId], now: now(), limits, newByState: minute?.newByState ?? {} });
+  const { entity, actions } = planAnomaly(kind, shop, { seed: [seed, shop.lastOrderId, shop.lastCustomerId], now: now(), limits, newByState: minute?.newByState ?? {} });
   await applyActions(db, actions);
   const written = { orders: 0, rows: 0 };
   tally(written, actions);

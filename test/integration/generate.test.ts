@@ -140,6 +140,14 @@ test('geo fires although more others register in its minute than in the one befo
   assert.ok(rules.geographicAnomaly.evaluate({ startMs: 0, byState: ofMinute }, limits), JSON.stringify(ofMinute));
 });
 
+test('in a shop where nothing else is written geo can be repeated: the customers are others', async () => {
+  const shop = await server.openShop();
+  for (let time = 0; time < 2; time += 1) {
+    await shop.owner.query("UPDATE customers SET created_at = created_at - interval '2 minutes'");
+    await writeAnomaly(optionsFor(shop), 'geo', limits);
+  }
+});
+
 function command(...args: string[]): { child: ChildProcess; ended: Promise<{ code: number | null; out: string; err: string }> } {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main/cli.ts', 'generate', ...args], { env: { ...process.env, ...server.environment }, stdio: ['ignore', 'pipe', 'pipe'] });
   let [out, err] = ['', ''];
