@@ -39,7 +39,7 @@ export function createBatchFakes() {
     },
     pauseSchedule: async (count) => void calls.push(`pause after ${count}`),
     dropRun: async (_runId, isPublished) => void calls.push(`drop ${isPublished ? 'published' : 'unpublished'}`),
-    inspectWindows: async (ends) => ends.map((end) => script.states[end] ?? 'missing'),
+    inspectWindows: async (inspected) => inspected.map(({ end }) => script.states[end] ?? 'missing'),
   };
   return {
     activities,

@@ -64,7 +64,7 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
       if (failures < deps.failuresMost) return;
       await deps.pause(`Paused by Sluice after ${failures} failed runs in a row. The last: ${why}. Once that is mended: npx sluice batch resume`);
     },
-    inspectWindows: (ends) => inspectWindows(deps, ends),
+    inspectWindows: (windows) => inspectWindows(deps, windows),
     dropRun: async (runId, isPublished) => {
       await staging.drop(runId);
       if (!isPublished) await dropLoaded(deps, runId);

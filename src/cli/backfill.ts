@@ -108,7 +108,7 @@ async function showPlan(span: WindowSpan, policy: BackfillPolicy, json: boolean)
       const windows = Array.from({ length: windowCount(span) }, (_, at) => windowOf(span, at));
       for (let at = 0; at < windows.length; at += 100) {
         const page = windows.slice(at, at + 100);
-        const states = await inspectWindows({ redis, keys: createKeys(settings.REDIS_KEY_PREFIX), temporal }, page.map(({ end }) => end));
+        const states = await inspectWindows({ redis, keys: createKeys(settings.REDIS_KEY_PREFIX), temporal }, page);
         plan.push(...page.map((window, i) => ({ ...window, state: states[i]!, runs: isWanted(policy, states[i]!) })));
       }
       if (json) console.log(JSON.stringify(plan, null, 2));

@@ -80,7 +80,7 @@ async function runWindows(input: BackfillInput, progress: BackfillProgress, chil
   const until = Math.min(progress.total, progress.decided + windowsPerRun);
   while (progress.decided < until) {
     const windows = Array.from({ length: Math.min(sliceLength, until - progress.decided) }, (_, at) => windowOf(input, progress.decided + at));
-    const states = await inspectWindows(windows.map(({ end }) => end));
+    const states = await inspectWindows(windows);
     for (const [at, window] of windows.entries()) {
       if (workflowInfo().continueAsNewSuggested) return;
       await condition(() => !progress.paused && inWork.size < input.concurrency);

@@ -170,7 +170,7 @@ export interface BackfillProgress {
 export type WindowState = 'present' | 'missing' | 'failed' | 'running';
 
 export interface BackfillActivities {
-  inspectWindows(ends: string[]): Promise<WindowState[]>;
+  inspectWindows(windows: BatchWindow[]): Promise<WindowState[]>;
 }
 
 /** Whether a policy has a window in this state run. */
