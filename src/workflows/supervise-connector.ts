@@ -18,7 +18,7 @@ const { watchPipeline } = proxyActivities<Pick<SupervisorActivities, 'watchPipel
 
 const failuresMax = 8;
 const probeMs = 5 * 60_000;
-/** After a server has refused what time alone does not heal: a person may, at any time. Also beside a rebuild that is at work. */
+/** After a server has refused what time alone does not heal: a person may, at any time. */
 const restMs = 30_000;
 /** Pause after restart number `failures`: 2 s, 4 s, … a minute; with the breaker open, five. */
 const pauseMs = (failures: number): number => (failures >= failuresMax ? probeMs : Math.min(1000 * 2 ** failures, 60_000));
@@ -76,7 +76,7 @@ async function startRebuild(input: RebuildInput): Promise<void> {
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    if (patched('rest-beside-a-rebuild')) await sleep(restMs);
+    if (patched('rest-beside-a-rebuild')) await sleep('2 seconds'); // it is announced soon, and other tables may wait
   }
 }
 
