@@ -39,7 +39,7 @@ test('another record before the fence: the table is read again, without a comman
   await changeAndKill(stack.keys.owner(topicOf('orders'), partition), 'last', 'another');
   const why = await until('the table is told', async () => (await stack.redis.hash(stack.keys.status))['orders:why']);
   assert.match(why, /re-created or cut|reading|read again/);
-  assert.ok((await generation()) > before);
+  await until('its generation is raised', async () => (await generation()) > before); // the condition comes first
   await until('the table runs again', async () => (await stack.redis.hash(stack.keys.status))['orders'] === 'running', 180_000);
   await assertVerified(stack);
 });
