@@ -14,20 +14,18 @@ export interface WindowDeps {
 const unfinished = new Set(['FAILED', 'TIMED_OUT', 'TERMINATED']);
 
 /** One state for each window. A result that is gone from Redis is missing, whatever Temporal remembers of its run. */
-export async function inspectWindows(deps: WindowDeps, windows: BatchWindow[]): Promise<WindowState[]> {
+export async function inspectWindows({ redis, keys, temporal }: WindowDeps, windows: BatchWindow[]): Promise<WindowState[]> {
+  const runs = await redis.strings(windows.map(({ end }) => keys.batchWindow('customers', end)));
+  const summaries = await redis.strings(runs.map((run) => keys.batchSummary(run ?? '')));
   return Promise.all(
-    windows.map(async (window) => {
-      const status = (await deps.temporal.describeWorkflow(batchWorkflowId(window.end)))?.status;
+    windows.map(async ({ start, end }, at) => {
+      const status = (await temporal.describeWorkflow(batchWorkflowId(end)))?.status;
       if (status === 'RUNNING') return 'running';
-      if (await isPresent(deps, window)) return 'present';
+      if (startOf(summaries[at] ?? null) === start) return 'present';
       return status !== undefined && unfinished.has(status) ? 'failed' : 'missing';
     }),
   );
 }
 
 /** An end holds one window, that of the last run: it may have begun at another time. */
-async function isPresent({ redis, keys }: WindowDeps, { start, end }: BatchWindow): Promise<boolean> {
-  const [runId] = await redis.strings([keys.batchWindow('customers', end)]);
-  const [summary] = runId ? await redis.strings([keys.batchSummary(runId)]) : [];
-  return summary ? (JSON.parse(summary) as { window: BatchWindow }).window.start === start : false;
-}
+const startOf = (summary: string | null): string | null => (summary === null ? null : (JSON.parse(summary) as { window: BatchWindow }).window.start);

@@ -19,7 +19,7 @@ export interface Tending {
 
 /** Commits take less than this. */
 const graceMs = 60 * minuteMs;
-/** Minutes of a velocity and days of an activity that are removed: twice as long as they live untouched, since a refused commit removes nothing. */
+/** Minutes of a velocity that are removed: twice as long as it lives untouched, since a refused commit removes nothing. Days of an activity. */
 const velocityTail = 240;
 const activityTail = 3;
 const expiredStats = 'stream:stats:expired';
