@@ -3,7 +3,7 @@
  * it, without Connect and Temporal. Invariant: what was started here is gone after `stop`, with its folder.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -68,7 +68,7 @@ export async function startLab(redisFile: string | undefined): Promise<Lab> {
     const redis = Promise.all(kinds.map(async ([kind, file]): Promise<LabRedis> => {
       const port = await findFreePort();
       const spec = redisServer({ ...settings, SLUICE_DATA_DIR: join(dir, kind), REDIS_PORT: port }, { ...tools, redisServer: file });
-      return { kind, port, version: versionOf(file), pid: await start(knownCommandsOnly(spec, join(dir, kind, 'redis/users.acl')), `redis-${kind}`) };
+      return { kind, port, version: versionOf(file), pid: await start(spec, `redis-${kind}`) };
     }));
     const kafka = start(kafkaServer(settings, tools)).then(() => createTopics(settings));
     const postgres = start(postgresServer(settings, placePostgres(dir, () => undefined))).then(() => prepareDatabase(settings));
@@ -100,16 +100,6 @@ async function createTopics(settings: StackSettings): Promise<void> {
     await delay(250);
   }
 }
-
-/** Redis 7.0 refuses an access list that names a command it does not know. */
-const knownCommandsOnly = (spec: ServerSpec, accessFile: string): ServerSpec => ({
-  ...spec,
-  command: async (signal) => {
-    const command = await spec.command(signal);
-    writeFileSync(accessFile, readFileSync(accessFile, 'utf8').replace(' +client|setinfo', ''));
-    return command;
-  },
-});
 
 const onPath = (name: string): string | undefined => (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name)).find((file) => existsSync(file));
 

@@ -40,6 +40,7 @@ function loginOf({ user, password, name, tls, failFast }: RedisOptions) {
     username: user,
     password: password.reveal(),
     connectionName: name,
+    disableClientInfo: true, // Redis 7.0 knows no CLIENT SETINFO
     maxRetriesPerRequest: failFast ? 1 : null,
     reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'), // a primary that was made a replica keeps its clients: its address may mean another by now
     ...(tls && { tls: { ...(tls.ca && { ca: tls.ca }) } }),

@@ -1,11 +1,10 @@
 /** This machine: free space, and the tools that the servers to be started here need. */
-import { accessSync, constants, existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { access, isGiven, serverNames } from '../access.ts';
 import { inheritedEnvironment, type Settings } from '../config.ts';
 import { javaProgram } from '../stack/jvm.ts';
-import { layoutOf } from '../stack/project.ts';
+import { freeBytes, layoutOf } from '../stack/project.ts';
 import { runCommand } from '../stack/run-command.ts';
 import { setsToFetch } from '../stack/tools.ts';
 import { judge, type Finding } from './check.ts';
@@ -19,13 +18,6 @@ async function readFree(settings: Settings): Promise<MachineFacts['free']> {
   const staging = settings.BATCH_STAGING === 'directory' && settings.BATCH_STAGING_DIR ? [{ setting: 'BATCH_STAGING_DIR', folder: access.stagingDir(settings) }] : [];
   const folders = [{ setting: 'SLUICE_DATA_DIR', folder: layoutOf(settings.SLUICE_DATA_DIR).root }, ...staging];
   return Promise.all(folders.map(async (one) => ({ ...one, bytes: await freeBytes(one.folder) })));
-}
-
-/** Of the nearest folder that exists: a start makes the others. */
-async function freeBytes(folder: string): Promise<number> {
-  if (!existsSync(folder)) return freeBytes(dirname(folder));
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
 
 async function readTools(settings: Settings): Promise<MachineFacts['tools']> {

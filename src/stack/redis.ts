@@ -19,7 +19,7 @@ import type { Tools } from './tools.ts';
 /** First parts of the pipeline's keys (docs/redis-keys.md); `processor` is for those that are added. */
 const keyFamilies = ['customer', 'product', 'order', 'order_item', 'cdc', 'metrics', 'batch_staging', 'batch_etl', 'batch_summary', 'batch_jobs', 'stream', 'realtime', 'alerts', 'processor'];
 /** What src/adapters/redis.ts and its scripts send, and what their driver needs to connect and to load the script: first those that name no key. */
-const serverCommands = ['ping', 'hello', 'info', 'select', 'client|setname', 'client|setinfo', 'multi', 'exec', 'eval', 'evalsha', 'script|load', 'scan', 'cluster|slots', 'cluster|info'];
+const serverCommands = ['ping', 'hello', 'info', 'select', 'client|setname', 'multi', 'exec', 'eval', 'evalsha', 'script|load', 'scan', 'cluster|slots', 'cluster|info'];
 const keyCommands = [
   ['get', 'set', 'mget', 'mset', 'incrby', 'del', 'unlink', 'pexpire', 'persist', 'exists', 'incr', 'type'],
   ['hget', 'hset', 'hsetnx', 'hgetall', 'hdel', 'hlen', 'hmget', 'hincrby', 'zadd', 'zrem', 'zrange', 'zcard', 'zremrangebyscore', 'xadd', 'xtrim', 'xrange'],

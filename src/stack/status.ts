@@ -13,7 +13,7 @@ import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connector.ts';
 import { describeOversized, findOversizedEvent, readTail, type OversizedEvent } from './oversized-event.ts';
-import { layoutOf } from './project.ts';
+import { freeBytes, layoutOf } from './project.ts';
 import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 export interface StackStatus {
@@ -29,6 +29,8 @@ export interface StackStatus {
   heartbeat: { ageMs: number } | null;
   /** Tables that stand still until someone looks, with the reason. */
   halted: Record<string, string>;
+  /** Of SLUICE_DATA_DIR; null when nothing is started here. */
+  disk: { freeBytes: number } | null;
   urls: Record<string, string>;
 }
 
@@ -39,6 +41,8 @@ export const lagOf = ({ lag }: Pick<StackStatus, 'lag'>): { events: number; ms: 
 type Facts = Omit<StackStatus, 'healthy' | 'problems' | 'urls'>;
 
 const askBudgetMs = 5000;
+/** Below this PostgreSQL or Kafka may find no room for their next log file. */
+const leastFreeBytes = 128 * 2 ** 20;
 
 /** Each reading opens nothing that stays open, unless a server is frozen: then what it was asked stays, once, until it answers. */
 export function createStatusReader(settings: Settings): () => Promise<StackStatus> {
@@ -55,13 +59,14 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
     const processes = (record?.processes ?? (elsewhere ? [] : expectedProcesses(settings).map(unstarted))).map((one) => describe(one, supervised));
     const running = (...names: ServerName[]): boolean => names.every((name) => isGiven(settings, name) || processes.find((one) => one.name === name)?.state === 'running');
 
-    const [connector, slot, replica, lag] = await Promise.all([
+    const [connector, slot, replica, lag, disk] = await Promise.all([
       running('connect') ? ask.connector() : null,
       running('postgres') ? ask.slot() : null,
       running('redis') ? ask.replica() : null,
       running('kafka', 'redis') ? ask.lag() : null,
+      supervised ? readDisk(settings) : null,
     ]);
-    const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [], oversizedEvent: null }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica };
+    const facts: Facts = { processes, connector: connector ?? { state: 'UNKNOWN', tasks: [], oversizedEvent: null }, slot, lag: lag ?? [], heartbeat: null, halted: {}, ...replica, disk };
     const flowing = problemsOf(facts, settings.HEARTBEAT_INTERVAL_MS);
     const problems = supervised ? [...(record.proven ? [] : ['its start is not finished']), ...flowing] : elsewhere ? flowing : ['no supervisor is running'];
     return { healthy: problems.length === 0, problems, ...facts, urls: urlsOf(settings) };
@@ -69,10 +74,11 @@ export function createStatusReader(settings: Settings): () => Promise<StackStatu
 }
 
 /** What must be so in a supervised stack, and is not. Everything may run and nothing flow: only the heartbeat's age tells. */
-export function problemsOf({ processes, connector, slot, lag, heartbeat, halted }: Facts, heartbeatIntervalMs: number): string[] {
+export function problemsOf({ processes, connector, slot, lag, heartbeat, halted, disk }: Facts, heartbeatIntervalMs: number): string[] {
   const connectorStates = [connector.state, ...connector.tasks];
   const ageMsMax = Math.max(30_000, 6 * heartbeatIntervalMs);
   const required: [ok: boolean, otherwise: string][] = [
+    [disk === null || disk.freeBytes >= leastFreeBytes, `disk full: ${Math.floor((disk?.freeBytes ?? 0) / 2 ** 20)} MiB free in SLUICE_DATA_DIR`],
     ...processes.map(({ name, state }): [boolean, string] => [state === 'running' || state === 'paused', `${name} ${state}`]),
     [connectorStates.length > 1 && connectorStates.every((state) => state === 'RUNNING'), `connector ${connectorStates.join('/')}`],
     [connector.oversizedEvent === null, connector.oversizedEvent ? describeOversized(connector.oversizedEvent) : ''],
@@ -124,6 +130,8 @@ function createQuestion<T>(work: () => Promise<T>): () => Promise<T | null> {
     return Promise.race([open, late]).finally(() => clearTimeout(timer));
   };
 }
+
+const readDisk = async (settings: Settings): Promise<StackStatus['disk']> => ({ freeBytes: await freeBytes(layoutOf(settings.SLUICE_DATA_DIR).root) });
 
 async function readConnector(settings: Settings): Promise<StackStatus['connector'] | null> {
   const status = await connectClientOf(settings).connectorStatus(connectorName);

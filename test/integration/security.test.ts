@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { requireSecret, secretNames, type SecretName } from '../../src/config.ts';
+import { accessProbe } from '../../src/stack/redis.ts';
 import { useStack, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
@@ -97,6 +98,19 @@ test('the consumer of Redis is refused what concerns the whole server, and keys 
     for (const command of [['FLUSHALL'], ['FLUSHDB'], ['CONFIG', 'GET', '*'], ['KEYS', '*'], ['ACL', 'LIST'], ['SHUTDOWN'], ['DEBUG', 'SLEEP', '0'], ['SET', 'elsewhere', '1']]) {
       await assert.rejects(redis.call(command[0]!, ...command.slice(1)), /NOPERM|DEBUG command not allowed/, command.join(' '));
     }
+  } finally {
+    redis.disconnect();
+  }
+});
+
+test('the rules of the consumer name no command that the oldest Redis we take does not know', async () => {
+  const redis = new Redis({ host: '127.0.0.1', port: stack.settings.REDIS_PORT, password: requireSecret(stack.settings, 'REDIS_PASSWORD').reveal() });
+  try {
+    const names = accessProbe(stack.settings).allow.split(' ').flatMap((rule) => (/^\+\w/.test(rule) ? [rule.slice(1)] : []));
+    const docs = (await redis.call('COMMAND', 'DOCS', ...names)) as (string | string[])[]; // name, fields, name, fields, …
+    const since = docs.flatMap((fields) => (Array.isArray(fields) ? [fields[fields.indexOf('since') + 1]!] : []));
+    assert.equal(since.length, names.length);
+    assert.deepEqual(since.filter((version) => version.localeCompare('7.0.99', 'en', { numeric: true }) > 0), []);
   } finally {
     redis.disconnect();
   }

@@ -21,6 +21,7 @@ const flowing: Facts = {
   lag: [{ topic: 't', partition: 0, events: 5, ms: 5 }],
   heartbeat: { ageMs: 29_000 },
   halted: {},
+  disk: { freeBytes: 2 ** 30 },
 };
 const problemsWith = (changed: Partial<Facts>, intervalMs = 5000): string[] => problemsOf({ ...flowing, ...changed }, intervalMs);
 
@@ -49,6 +50,7 @@ test('each part that is not as it should be is one problem', () => {
     [{ lag: [] }, 'lag unknown'],
     [{ heartbeat: null }, 'heartbeat unknown'],
     [{ halted: { orders: 'topic cut' } }, 'orders halted: topic cut'],
+    [{ disk: { freeBytes: 5 * 2 ** 20 } }, 'disk full: 5 MiB free in SLUICE_DATA_DIR'],
   ];
   for (const [changed, problem] of cases) assert.deepEqual(problemsWith(changed), [problem]);
 });
