@@ -31,6 +31,8 @@ export interface SuperviseDeps {
   topics: string[];
   /** Makes the topics that are gone, as a start does. */
   makeMissingTopics: () => Promise<unknown>;
+  /** Registers the connector, as a start does. */
+  registerConnector: () => Promise<unknown>;
   /** Name of the connector and of its slot. */
   connector: string;
   /** Nothing of it for this long, while the servers answer, is silence. */
@@ -66,7 +68,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
         Context.current().heartbeat();
         await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
         const conditions = await status.conditions();
-        const running = await answer(() => connect.connectorStatus(connector));
+        const running = await answer(() => connectorStatus(deps));
         const finding =
           (await findLostChanges(deps, running, conditions)) ??
           (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
@@ -87,6 +89,13 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       await connect.stop(connector);
     },
   };
+}
+
+/** Null when it is not registered. One that has worked is then registered anew: Kafka has lost the topics of Connect. */
+async function connectorStatus({ connect, connector, redis, keys, registerConnector }: SuperviseDeps): Promise<ConnectorStatus | null> {
+  const status = await connect.connectorStatus(connector);
+  if (status === null && (await redis.strings([keys.heartbeat]))[0] !== null) await registerConnector();
+  return status;
 }
 
 interface Slot {

@@ -50,6 +50,8 @@ export function createConnectClient(baseUrl: string) {
   return {
     /** Resolves when the worker has joined its group and reads its configuration; rejects before. */
     ready: () => ask('GET', '/health').then(() => ask('GET', '/connectors')),
+    /** Whether its main thread works; takes ten seconds to say no. Rejects while it does not answer at all. */
+    isHealthy: async (): Promise<boolean> => (await request('GET', '/health')).status < 300,
     /** Creates or changes the connector; does nothing when it already has this configuration. */
     applyConnector: async (name: string, config: Record<string, string>): Promise<'unchanged' | 'applied'> => {
       const current = z.record(z.string(), z.string()).nullable().parse(await ask('GET', `/connectors/${name}/config`));

@@ -23,7 +23,7 @@ import type { Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
-import { connectClientOf, connectorName } from '../stack/connector.ts';
+import { connectClientOf, connectorConfig, connectorName } from '../stack/connector.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
@@ -121,6 +121,8 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
     settings.BATCH_STAGING === 'redis'
       ? createRedisStaging({ redis, keys, ttlMs, bytesMax: settings.BATCH_STAGING_BYTES_MAX })
       : createDirectoryStaging({ dir: access.stagingDir(settings), ttlMs });
+  const makeMissingTopics = (): Promise<void> => topicMaker.makeMissing(topicSpecs(settings));
+  const registerConnector = (): Promise<unknown> => shared.connect.applyConnector(connectorName, connectorConfig(settings));
   const silentMs = Math.max(settings.CONNECTOR_SILENT_MS, 6 * settings.HEARTBEAT_INTERVAL_MS);
   return {
     activities: {
@@ -147,7 +149,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, makeMissingTopics: () => topicMaker.makeMissing(topicSpecs(settings)), silentMs })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, silentMs, makeMissingTopics, registerConnector })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };

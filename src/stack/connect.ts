@@ -39,12 +39,19 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
       await probePort(settings.CONNECT_PORT);
       await probes.connect(settings);
     },
-    // A task that hangs in a write to Kafka holds a lock that Connect's own restart of it waits for, for ever.
-    stuck: { isStuck: () => isRestarting(settings), everyMs: 10_000, forMs: 60_000 },
+    stuck: { isStuck: async () => (await isRestarting(settings)) || (await hangs(settings)), everyMs: 10_000, forMs: 60_000 },
   };
 }
 
+/** A task that hangs in a write to Kafka holds a lock that Connect's own restart of it waits for, for ever. */
 async function isRestarting(settings: Settings): Promise<boolean> {
   const status = await connectClientOf(settings).connectorStatus(connectorName);
   return status !== null && [status.connector, ...status.tasks].some(({ state }) => state === 'RESTARTING');
+}
+
+/** Its main thread waits, for ever when its own topics are gone, while Kafka answers. */
+async function hangs(settings: Settings): Promise<boolean> {
+  if (await connectClientOf(settings).isHealthy()) return false;
+  await probes.kafka(settings);
+  return true;
 }

@@ -1,7 +1,5 @@
-/** Where things are, and how much room there is. Every path inside the project and inside the data folder is made here. */
-import { existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+/** Where things are. Every path inside the project and inside the data folder is made here. */
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout; the same from src/ and from dist/. */
@@ -25,11 +23,4 @@ export function layoutOf(dataDir: string) {
     stateFile: inside('run/stack.json'),
     logOf: (process: string) => inside(`logs/${process}.log`),
   };
-}
-
-/** Free bytes on the disk of a folder, or of the nearest one above it that exists: a start makes the others. */
-export async function freeBytes(folder: string): Promise<number> {
-  if (!existsSync(folder)) return freeBytes(dirname(folder));
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }

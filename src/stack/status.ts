@@ -12,8 +12,9 @@ import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorName } from './connector.ts';
+import { describeFull, freeBytes, leastFreeBytes } from './disk.ts';
 import { describeOversized, findOversizedEvent, readTail, type OversizedEvent } from './oversized-event.ts';
-import { freeBytes, layoutOf } from './project.ts';
+import { layoutOf } from './project.ts';
 import { consumerNames, isAlive, processNames, readStackRecord, unstarted, type ProcessName, type ProcessRecord, type ProcessState } from './state-file.ts';
 
 export interface StackStatus {
@@ -41,8 +42,6 @@ export const lagOf = ({ lag }: Pick<StackStatus, 'lag'>): { events: number; ms: 
 type Facts = Omit<StackStatus, 'healthy' | 'problems' | 'urls'>;
 
 const askBudgetMs = 5000;
-/** Below this PostgreSQL or Kafka may find no room for their next log file. */
-const leastFreeBytes = 128 * 2 ** 20;
 
 /** Each reading opens nothing that stays open, unless a server is frozen: then what it was asked stays, once, until it answers. */
 export function createStatusReader(settings: Settings): () => Promise<StackStatus> {
@@ -78,7 +77,7 @@ export function problemsOf({ processes, connector, slot, lag, heartbeat, halted,
   const connectorStates = [connector.state, ...connector.tasks];
   const ageMsMax = Math.max(30_000, 6 * heartbeatIntervalMs);
   const required: [ok: boolean, otherwise: string][] = [
-    [disk === null || disk.freeBytes >= leastFreeBytes, `disk full: ${Math.floor((disk?.freeBytes ?? 0) / 2 ** 20)} MiB free in SLUICE_DATA_DIR`],
+    [disk === null || disk.freeBytes >= leastFreeBytes, disk ? describeFull(disk.freeBytes) : ''],
     ...processes.map(({ name, state }): [boolean, string] => [state === 'running' || state === 'paused', `${name} ${state}`]),
     [connectorStates.length > 1 && connectorStates.every((state) => state === 'RUNNING'), `connector ${connectorStates.join('/')}`],
     [connector.oversizedEvent === null, connector.oversizedEvent ? describeOversized(connector.oversizedEvent) : ''],
