@@ -18,8 +18,10 @@ const schema = 'public';
 /** `tables`: those that are awaited. `initial`: of a connector's first snapshot. Anything that is no notification changes nothing. */
 export function foldNotification(scan: Scan, text: string, tables: string[], initial: boolean): Scan {
   const parsed = notificationSchema.safeParse(parseJson(text));
-  if (!parsed.success || (parsed.data.aggregate_type === incremental) === initial) return scan;
-  const { type, additional_data: data } = parsed.data;
+  if (!parsed.success) return scan;
+  const { type, aggregate_type: kind, additional_data: data } = parsed.data;
+  if (kind !== incremental && !initial) return ['STARTED', 'COMPLETED'].includes(type) ? { ...scan, lost: true } : scan;
+  if (kind === incremental && initial) return scan;
   const of = (name: string): string | undefined => tables.find((table) => data?.[name] === `${schema}.${table}`);
   if (initial) return foldInitial(scan, type, of('scanned_collection'), Number(data?.['total_rows_scanned'] ?? 0), tables);
   const named = tables.filter((table) => (data?.['data_collections'] ?? '').split(',').includes(`${schema}.${table}`));

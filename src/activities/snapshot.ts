@@ -54,7 +54,8 @@ export function createSnapshotActivities({ admin, kafka, connect, source, topicP
       let scan: Scan = before;
       for (const deadlineMs = Date.now() + sliceMs; Date.now() < deadlineMs; await delay(pollMs)) {
         const [end] = await admin.offsets(topic);
-        if (end === undefined || end.high <= BigInt(scan.cursor)) continue;
+        if (end !== undefined && end.high < BigInt(scan.cursor)) return { ...scan, lost: true }; // the topic was made anew
+        if (end === undefined || end.high === BigInt(scan.cursor)) continue;
         const ends = await readTopic(kafka, {
           topic,
           from: new Map([[0, BigInt(scan.cursor)]]),
@@ -63,7 +64,7 @@ export function createSnapshotActivities({ admin, kafka, connect, source, topicP
           },
         });
         scan = { ...scan, cursor: String(ends.get(0) ?? scan.cursor) };
-        if (scan.failed || scan.done.length === tables.length) return scan;
+        if (scan.failed || scan.lost || scan.done.length === tables.length) return scan;
       }
       return scan;
     },

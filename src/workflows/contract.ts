@@ -96,6 +96,8 @@ export interface Scan {
   rowsTotal: Record<string, number>;
   /** Why a table will not be done; empty while all is well. */
   failed: string;
+  /** The connector began anew, and what it was asked before is forgotten. */
+  lost?: boolean;
 }
 
 export interface RebuildActivities {

@@ -54,8 +54,7 @@ async function rebuildBySnapshot(progress: RebuildProgress): Promise<void> {
   const round = await readUndisturbed(progress, async (signalId) => {
     const begun = await act.beginRound(tables);
     await act.requestSnapshot(tables, signalId);
-    await followScan(progress, begun, false);
-    return begun;
+    return (await followScan(progress, begun, false)) ? begun : null;
   });
   await sweepAndFinish(progress, round);
 }
@@ -70,18 +69,24 @@ async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
     const begun = await act.beginRound(tables, true);
     await act.resetSource();
     await act.resumeConnector();
-    await followScan(progress, begun, true);
-    return begun;
+    return (await followScan(progress, begun, true)) ? begun : null;
   });
   await sweepOnly(progress, round);
   await act.forgetHistory(tables);
   await act.finishRebuild(round, progress.mode);
 }
 
-/** Reads, waits until it is applied, and does both again when the tables were truncated, altered or begun anew meanwhile. */
-async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round>): Promise<Round> {
+/**
+ * Reads, waits until it is applied, and does both again when the tables were truncated, altered or begun anew meanwhile.
+ * `read` returns null when it must be done again at once.
+ */
+async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round | null>): Promise<Round> {
   for (progress.round = 1; progress.round <= roundsMax; progress.round += 1) {
     const round = await read(`rebuild-${workflowInfo().runId}-${progress.round}`);
+    if (round === null) {
+      progress.note = 'the connector began anew: reading it again';
+      continue;
+    }
     await applyUpTo(progress, await act.noteEnds(progress.tables));
     if (await act.isUndisturbed(round)) return round;
     progress.note = 'truncated, altered or begun anew while it was read: reading it again';
@@ -89,7 +94,8 @@ async function readUndisturbed(progress: RebuildProgress, read: (signalId: strin
   throw ApplicationFailure.nonRetryable(`disturbed ${roundsMax} times while it was read`, 'rebuild_disturbed');
 }
 
-async function followScan(progress: RebuildProgress, round: Round, initial: boolean): Promise<void> {
+/** False when what was asked for is forgotten: the connector began anew. */
+async function followScan(progress: RebuildProgress, round: Round, initial: boolean): Promise<boolean> {
   enter(progress, 'reading');
   let scan: Scan = { cursor: round.cursor, begun: [], done: [], rowsRead: {}, rowsTotal: {}, failed: '' };
   while (scan.done.length < progress.tables.length) {
@@ -97,8 +103,10 @@ async function followScan(progress: RebuildProgress, round: Round, initial: bool
     progress.rowsRead = sum(scan.rowsRead);
     progress.rowsTotal = sum(scan.rowsTotal);
     if (scan.failed && !(await isDisturbed(round))) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
-    if (scan.failed) return;
+    if (scan.lost) return false;
+    if (scan.failed) return true; // disturbed
   }
+  return true;
 }
 
 /** Debezium gives up a table whose columns change while it reads: then it is the reading that is repeated. */

@@ -27,9 +27,13 @@ test('the end of an earlier scan, which has the id of the newest signal, does no
 
 test('another table, or another kind of snapshot, changes nothing', () => {
   assert.deepEqual(fold([chunk('customers', 1), scanned('customers')]), empty);
-  assert.deepEqual(fold([told('COMPLETED', {}, 'Initial Snapshot')]), empty);
+  assert.deepEqual(fold([told('SKIPPED', {}, 'Initial Snapshot')]), empty);
   assert.deepEqual(fold([chunk('orders', 1), scanned('orders')], ['orders'], true), empty);
   assert.deepEqual(fold(['', 'null', '{"type":1}', 'nonsense']), empty);
+});
+
+test('a connector that begins anew has forgotten what it was asked', () => {
+  for (const type of ['STARTED', 'COMPLETED']) assert.equal(fold([chunk('orders', 1), told(type, {}, 'Initial Snapshot')]).lost, true);
 });
 
 test('an empty table is done, one that cannot be read or was stopped fails', () => {

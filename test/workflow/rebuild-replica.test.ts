@@ -78,6 +78,13 @@ test('a snapshot that was disturbed is read again, and only the last reading rem
   assert.equal(result.rowsSwept, 7);
 });
 
+test('a snapshot that the connector has forgotten is asked for again', async () => {
+  scans = [{ rowsRead: { orders: 10 } }, { lost: true }];
+  const result = (await (await start({})).result()) as RebuildProgress;
+  assert.deepEqual(calls, ['announce', 'begin', 'signal 1', 'begin', 'signal 2', 'sweep below 2', 'finish snapshot']);
+  assert.equal(result.note, 'the connector began anew: reading it again');
+});
+
 test('a new slot is taken only after the topics are applied, and its history is forgotten before the halt is taken back', async () => {
   await (await start({ mode: 'all' })).result();
   assert.deepEqual(calls, ['announce', 'stop connector', 'begin', 'reset source', 'resume connector', 'sweep below 1', 'forget history', 'finish all']);
