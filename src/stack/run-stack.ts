@@ -7,7 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { urlsOf } from '../access.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { createHold } from '../telemetry/failpoint.ts';
+import { createHold, type Hold } from '../telemetry/failpoint.ts';
+import { awaitRoom, rotateLogs } from './disk.ts';
 import { tryLock } from './lock.ts';
 import { requireFreePorts } from './ports.ts';
 import { createProgress, type Say } from './progress.ts';
@@ -40,6 +41,7 @@ export interface RunStackOptions {
 const settleBudgetMs = 30_000;
 /** npm and the terminal each pass a Ctrl-C on; only a signal that comes later than this means "again". */
 const echoMs = 1000;
+const rotateMs = 10_000;
 
 /** Resolves with true when a healthy stack was stopped on request, false when its start was interrupted. Throws when it failed. */
 export async function runStack(given: Settings, { print, show, onStarted, watch }: RunStackOptions): Promise<boolean> {
@@ -53,7 +55,8 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
 
   await requireFreePorts(given);
   const settings = settleSecrets(given);
-  const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), createHold(settings.SLUICE_FAILPOINT_DIR));
+  const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), holdRestarts(settings, progress.say));
+  setInterval(() => void rotateLogs(layoutOf(dataDir).logs).catch(() => undefined), rotateMs).unref();
   const stopping = stopOnSignals(supervisor, progress.say);
   const stop = stopping.signal;
   const stopped = new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
@@ -78,6 +81,15 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
     lock.release();
   }
   return started;
+}
+
+/** A restart waits for a test that keeps the server away, and for room on the disk. */
+function holdRestarts(settings: Settings, say: Say): Hold {
+  const held = createHold(settings.SLUICE_FAILPOINT_DIR);
+  return async (name, signal) => {
+    await held(name, signal);
+    await awaitRoom(settings.SLUICE_DATA_DIR, say, signal);
+  };
 }
 
 /** What `status` finds wrong, once that is nothing or has had its time. */

@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PipelineError } from '../domain/errors.ts';
 import type { Hold } from '../telemetry/failpoint.ts';
-import { awaitRoom, rotateLogs } from './disk.ts';
 import { errnoOf } from './errno.ts';
 import type { Say } from './progress.ts';
 import { layoutOf } from './project.ts';
@@ -16,11 +15,10 @@ import { identityOf, isAlive, readStackRecord, unstarted, writeStackRecord, type
 import { SupervisedProcess } from './supervised-process.ts';
 
 const fullDiskMs = 1000;
-const rotateMs = 10_000;
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
-/** `expected`: what will be started, so that status can name it from the first moment. `hold`: how a test keeps a server away. */
+/** `expected`: what will be started, so that status can name it from the first moment. `hold`: what a restart waits for. */
 export function createSupervisor(dataDir: string, say: Say, expected: ProcessName[], hold: Hold) {
   const layout = layoutOf(dataDir);
   const supervised = new Map<string, SupervisedProcess>();
@@ -29,12 +27,6 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
   let proven = false;
   let stopped: Promise<void> | undefined;
   for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
-
-  const beforeRestart: Hold = async (name, signal) => {
-    await hold(name, signal);
-    await awaitRoom(layout.root, say, signal);
-  };
-  setInterval(() => void rotateLogs(layout.logs).catch(() => undefined), rotateMs).unref();
 
   let again: NodeJS.Timeout | undefined;
   /** On a full disk the record waits until there is space: what runs is not let go of. */
@@ -53,7 +45,7 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
     const logFile = layout.logOf(spec.name);
     if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
-    const one = new SupervisedProcess(spec, { logFile, say, onChange: publish, hold: beforeRestart });
+    const one = new SupervisedProcess(spec, { logFile, say, onChange: publish, hold });
     supervised.set(spec.name, one);
     await one.start();
   }
