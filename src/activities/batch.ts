@@ -49,10 +49,10 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
   const { staging } = deps;
   return {
     extractTables: (input) => inScratch(deps, (on) => extractTables(deps, on, input)),
-    checkQuality: ({ set, window }) =>
+    checkQuality: ({ set, window, acceptLoss }) =>
       inScratch(deps, async ({ duck, dir, signal }) => {
         await staging.fetch(set, dir);
-        return checkQuality({ db: duck, sourceDir: dir, window, lastGoodRows: await lastGoodRows(deps), signal });
+        return checkQuality({ db: duck, sourceDir: dir, window, lastGoodRows: acceptLoss ? null : await lastGoodRows(deps), signal });
       }),
     transformTables: (input) => inScratch(deps, (on) => transformTables(deps, on, input)),
     loadRecords: (input) => inScratch(deps, (on) => loadRecords(deps, on, input)),

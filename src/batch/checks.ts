@@ -77,7 +77,7 @@ export const rowDrift = (severity: Severity, table: BatchTable, { above, upto }:
     const lost = before - now;
     return lost * 100 > before * above && lost * 100 <= before * upto ? lost : 0;
   },
-  detail: (failed) => `${table} has ${rows(failed)} less than in the last good run, more than ${above} % of them`,
+  detail: (failed) => `${table} has ${rows(failed)} less than in the last good run, more than ${above} % of them${severity === 'block' ? '; if that is meant: npx sluice batch run --accept-loss' : ''}`,
 });
 
 /** A window without a row, though there are rows before it. Looks at no clock. */

@@ -29,9 +29,10 @@ export function registerBatch(program: Command): void {
     .command('run')
     .description('Run the batch now and wait for it')
     .option('--window-end <time>', 'end of the window instead of now, UTC, exclusive', parseTime)
+    .option('--accept-loss', 'tables may have lost more than half their rows since the last good run')
     .option('--detach', 'start it and return')
     .option('--json', 'the result as one JSON object')
-    .action(({ windowEnd, ...options }: FollowOptions & { windowEnd?: string }) => runBatch(windowEnd, options));
+    .action(({ windowEnd, acceptLoss = false, ...options }: FollowOptions & { windowEnd?: string; acceptLoss?: boolean }) => runBatch({ windowEnd, acceptLoss }, options));
   batch
     .command('pause')
     .description('Start no further scheduled runs')
@@ -49,11 +50,11 @@ export function registerBatch(program: Command): void {
 }
 
 /** A run by hand for a window that is over is the newest only if its window is: it moves `latest` by the same rule as any. */
-function runBatch(windowEnd: string | undefined, options: FollowOptions): Promise<void> {
+function runBatch({ windowEnd, acceptLoss }: { windowEnd: string | undefined; acceptLoss: boolean }, options: FollowOptions): Promise<void> {
   const { BATCH_INTERVAL_SECONDS, BATCH_WINDOW_HOURS } = loadSettings(undefined, projectRoot);
   const window = windowEnd === undefined ? windowAt(Date.now(), BATCH_INTERVAL_SECONDS * 1000, BATCH_WINDOW_HOURS * 3_600_000) : windowAt(Date.parse(windowEnd), 1000, BATCH_WINDOW_HOURS * 3_600_000);
   if (Date.parse(window.end) > Date.now()) throw new PipelineError('bad_argument', `--window-end ${window.end} is not over yet`);
-  const input: BatchInput = { window, publish: 'latest' };
+  const input: BatchInput = { window, publish: 'latest', ...(acceptLoss && { acceptLoss }) };
   return withTemporal((temporal) => startAndFollow(temporal, { id: batchWorkflowId(window.end), type: batchWorkflowType, taskQueue, args: [input], note: `batch of ${window.start} – ${window.end}, by hand`, details: batchDetails }, view, options));
 }
 

@@ -22,6 +22,8 @@ export interface BatchInput {
   intervalSeconds?: number;
   windowHours?: number;
   publish: BatchPublish;
+  /** Tables may have lost as many rows as they like: what is there now is what the next run is measured by. */
+  acceptLoss?: boolean;
   /** A snapshot that another session of PostgreSQL has exported, instead of one of the run's own. */
   snapshot?: string;
 }
@@ -122,7 +124,7 @@ export interface BatchResult {
 export interface BatchActivities {
   /** Stages the source as it is at one moment. Repeated, it begins with a new moment and drops what it had staged. */
   extractTables(input: { runId: string; round: number; snapshot: string | null }): Promise<Extracted>;
-  checkQuality(input: { set: string; window: BatchWindow }): Promise<QualityResult>;
+  checkQuality(input: { set: string; window: BatchWindow; acceptLoss?: boolean }): Promise<QualityResult>;
   /** Stages the records. */
   transformTables(input: { set: string; window: BatchWindow }): Promise<Transformed>;
   /** Writes the records under the run's id, then moves the pointers, all at once. Safe to repeat. */

@@ -111,7 +111,7 @@ async function runOnce(input: BatchInput, progress: BatchProgress, report: RunRe
   progress.rows = rows;
 
   await enter(progress, 'checking');
-  const quality = await checkQuality({ set, window });
+  const quality = await checkQuality({ set, window, ...(input.acceptLoss && { acceptLoss: true }) });
   Object.assign(report, { quality, durations: { ...report.durations, quality: quality.seconds } });
   progress.verdict = quality.verdict;
   upsertSearchAttributes([{ key: keys.verdict, value: quality.verdict }]);

@@ -133,6 +133,21 @@ test('orphans block a run: latest stays, the failures are counted, the schedule 
   await newRun(before);
 });
 
+test('a loss of more than half a table blocks every run, until one is told that it is meant', async () => {
+  await stack.db.query('DELETE FROM order_items WHERE order_id IN (SELECT id FROM orders WHERE id % 3 > 0)');
+  await stack.db.query('DELETE FROM orders WHERE id % 3 > 0');
+  const refused = await stack.sluice('batch', 'run');
+  assert.equal(refused.code, 1, refused.stdout + refused.stderr);
+  assert.match(refused.stdout + refused.stderr, /orders has \d+ rows less than in the last good run.*npx sluice batch run --accept-loss/s);
+  const before = await latestRun();
+  const taken = await stack.sluice('batch', 'run', '--accept-loss');
+  assert.equal(taken.code, 0, taken.stdout + taken.stderr);
+  const accepted = await latestRun();
+  assert.notEqual(accepted, before);
+  await stack.sluice('batch', 'resume');
+  await newRun(accepted);
+});
+
 test('a worker with another interval changes the schedule and nothing else: a pause stays', async () => {
   await stack.sluice('batch', 'pause', '--note', 'looking into it');
   stack.startProcess('worker', { BATCH_INTERVAL_SECONDS: '120', WORKER_METRICS_PORT: '0' });
