@@ -22,6 +22,8 @@ export interface TestRedis {
   store: RedisStore;
   /** As the administrator sees it. */
   admin: RedisStore;
+  /** Stops it and starts it again with what it has stored. */
+  restart: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -38,7 +40,13 @@ export async function startRedis(keyPrefix = ''): Promise<TestRedis> {
   const tools = await fetchTools(settings.SLUICE_TOOLS_DIR, createProgress(() => undefined), signal);
   const spec = redisServer(settings, tools);
   const { file, args, env, cwd } = await spec.command(signal);
-  const server = spawn(file, args, { env, cwd, stdio: 'ignore' });
+  const launch = () => spawn(file, args, { env, cwd, stdio: 'ignore' });
+  let server = launch();
+  const end = async (): Promise<void> => {
+    const gone = new Promise((resolve) => server.once('exit', resolve));
+    server.kill('SIGTERM');
+    await gone;
+  };
   const store = connectRedis({ ...access.replica(settings), name: 'test' });
   const admin = connectRedis({ ...access.redisAdmin(settings), name: 'test' });
   await Promise.all([store.ping(), admin.ping()]);
@@ -48,11 +56,13 @@ export async function startRedis(keyPrefix = ''): Promise<TestRedis> {
     password: settings.REDIS_PASSWORD,
     store,
     admin,
+    restart: async () => {
+      await end();
+      server = launch();
+    },
     stop: async () => {
       await Promise.all([store.close(), admin.close()]);
-      const gone = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGTERM');
-      await gone;
+      await end();
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -120,16 +120,21 @@ function bulkReads(redis: Redis, guard: Guard) {
     /** Pages of keys that match a glob; a key may come twice. */
     scan: async function* (pattern: string, pageSize = 1000): AsyncGenerator<string[]> {
       for (const server of await serversOf(redis, 'master')) {
-        let cursor = '0';
-        do {
-          const [next, keys] = await guard(() => server.scan(cursor, 'MATCH', pattern, 'COUNT', pageSize));
-          cursor = next;
-          if (keys.length > 0) yield keys;
-        } while (cursor !== '0');
+        // A cursor means nothing to another process: keys would be passed over. After a restart or a fail-over all begins again.
+        for (let walked: string | null = null, now = await runIdOf(server, guard); walked !== now; now = await runIdOf(server, guard)) {
+          walked = now;
+          for (let cursor: string | null = '0'; cursor !== null; ) {
+            const [next, keys]: [string, string[]] = await guard(() => server.scan(cursor!, 'MATCH', pattern, 'COUNT', pageSize));
+            cursor = next === '0' ? null : next;
+            if (keys.length > 0) yield keys;
+          }
+        }
       }
     },
   };
 }
+
+const runIdOf = (server: Redis, guard: Guard): Promise<string> => guard(async () => /^run_id:(\w+)/m.exec(await server.info('server'))?.[1] ?? '');
 
 /** Bytes and hashes that expire by themselves. */
 function perishables(redis: Redis, guard: Guard) {
