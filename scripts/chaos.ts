@@ -1,15 +1,17 @@
 /**
- * `npm run chaos -- --all | <name …> [--repeat N] [--seed S] [--list]`: scenarios that break a real stack under load.
- * Each run of a scenario has a stack to itself and a seed that repeats its choices: round r of seed S is seed S + r.
+ * `npm run chaos -- --all | <name …> [--repeat N] [--seed S] [--parallel N] [--list]`: scenarios that break a real stack under load.
+ * Each run of a scenario has a stack to itself and a seed that repeats its choices: round r of seed S is seed S + r. In
+ * parallel each run is a process of its own, this script with one name, whose output is shown when it ends.
  * Invariant: a test that passes without having shown that its fault landed counts as failed.
  * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
  */
-import { cpSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
-import { startStack } from '../test/stack.ts';
+import { runSluice, startStack } from '../test/stack.ts';
 
 interface Scenario {
   name: string;
@@ -33,6 +35,10 @@ interface TestEvent {
 const ending = '.test.ts';
 const scenarioTimeoutMs = 30 * 60_000;
 const consumersMost = 3;
+const parallelMost = 4;
+/** A scenario's own is inside it. */
+const temporary = tmpdir();
+const isPart = process.send !== undefined;
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
@@ -47,7 +53,7 @@ try {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { all: { type: 'boolean' }, list: { type: 'boolean' }, repeat: { type: 'string', default: '1' }, seed: { type: 'string' } },
+    options: { all: { type: 'boolean' }, list: { type: 'boolean' }, repeat: { type: 'string', default: '1' }, seed: { type: 'string' }, parallel: { type: 'string', default: '1' } },
   });
   const scenarios = [...scenariosIn('chaos', 'quick'), ...scenariosIn('chaos-long', 'long')];
   if (values.list) {
@@ -61,12 +67,34 @@ async function main(): Promise<number> {
   }
   const firstSeed = naturalOf('--seed', values.seed ?? String(Math.floor(Math.random() * 1_000_000)));
   const rounds = naturalOf('--repeat', values.repeat);
-  console.log(`seed ${firstSeed}: the same choices again by npm run chaos -- ${values.all ? '--all' : chosen.map(({ name }) => name).join(' ')} --repeat ${rounds} --seed ${firstSeed}`);
+  const parallel = naturalOf('--parallel', values.parallel);
+  if (parallel < 1 || parallel > parallelMost) throw new Error(`--parallel must be 1 to ${parallelMost}: each run has a whole stack to itself`);
+  if (!isPart) console.log(`seed ${firstSeed}: the same choices again by npm run chaos -- ${values.all ? '--all' : chosen.map(({ name }) => name).join(' ')} --repeat ${rounds} --seed ${firstSeed}`);
+  const runs = Array.from({ length: rounds }, (_, round) => chosen.map((scenario) => ({ scenario, seed: firstSeed + round }))).flat();
   const results: Result[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    for (const scenario of chosen) if (!stop.signal.aborted) results.push(await runScenario(scenario, firstSeed + round));
-  }
-  return summarize(results);
+  const takeRuns = async (): Promise<void> => {
+    for (let next; !stop.signal.aborted && (next = runs.shift()); ) results.push(await (parallel === 1 ? runScenario : runApart)(next.scenario, next.seed));
+  };
+  await Promise.all(Array.from({ length: parallel }, takeRuns));
+  if (!isPart) return summarize(results);
+  await new Promise((resolve) => process.send!(results, resolve));
+  process.exit(); // a run that was cut short may hold the process
+}
+
+function runApart({ name }: Scenario, seed: number): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', import.meta.filename, name, '--seed', String(seed)], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+    stop.signal.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
+    let output = '';
+    let result: Result | undefined;
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.on('message', (message) => ([result] = message as Result[]));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      process.stdout.write(output);
+      resolve(result ?? { scenario: name, seed, seconds: 0, landed: [], failures: [`ended with ${code}`] });
+    });
+  });
 }
 
 function scenariosIn(folder: string, speed: Scenario['speed']): Scenario[] {
@@ -84,22 +112,32 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
   console.log(`\n${name}, seed ${seed}, ${consumers} consumer(s)`);
   const startedMs = performance.now();
   const result: Result = { scenario: name, seed, seconds: 0, landed: [], failures: [] };
+  const folder = mkdtempSync(join(temporary, 'sluice-chaos-'));
   try {
-    await runOnStack(result, file, consumers);
+    await runOnStack(result, file, consumers, folder);
   } catch (error) {
     result.failures.push(error instanceof Error ? error.message : String(error)); // no stack: the other scenarios may have one
     console.log(`  FAILED    ${result.failures.at(-1)}`);
+  } finally {
+    await removeStacks(folder);
   }
   result.seconds = Math.round((performance.now() - startedMs) / 1000);
   return result;
 }
 
-/** A scenario that starts a stack of its own is given none. */
-async function runOnStack(result: Result, file: string, consumers: number): Promise<void> {
+/** What a test that was cut short has left running ends here. */
+async function removeStacks(folder: string): Promise<void> {
+  for (const name of readdirSync(folder)) await runSluice({ SLUICE_DATA_DIR: join(folder, name, 'data') }, ['down']);
+  rmSync(folder, { recursive: true });
+}
+
+/** A scenario that starts a stack of its own is given none; it makes its folder in `folder`. */
+async function runOnStack(result: Result, file: string, consumers: number, folder: string): Promise<void> {
   const stack = readFileSync(file, 'utf8').includes('useStack(') ? await startStack({ SLUICE_CDC_CONSUMERS: String(consumers) }) : null;
   try {
     process.env['SLUICE_TEST_STACK'] = stack ? JSON.stringify({ dir: stack.dir, env: stack.env }) : '';
     process.env['SLUICE_CHAOS_SEED'] = String(result.seed);
+    process.env['TMPDIR'] = folder;
     await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
     if (stack && result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
   } finally {
@@ -109,7 +147,7 @@ async function runOnStack(result: Result, file: string, consumers: number): Prom
 
 /** The stack's folder goes with the stack. */
 function keepLogs(dataDir: string): string {
-  const kept = mkdtempSync(join(tmpdir(), 'sluice-chaos-logs-'));
+  const kept = mkdtempSync(join(temporary, 'sluice-chaos-logs-'));
   cpSync(join(dataDir, 'logs'), kept, { recursive: true });
   return kept;
 }
