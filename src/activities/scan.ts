@@ -20,7 +20,7 @@ export function foldNotification(scan: Scan, text: string, tables: string[], ini
   const parsed = notificationSchema.safeParse(parseJson(text));
   if (!parsed.success) return scan;
   const { type, aggregate_type: kind, additional_data: data } = parsed.data;
-  if (kind !== incremental && !initial) return ['STARTED', 'COMPLETED'].includes(type) ? { ...scan, lost: true } : scan;
+  if (kind !== incremental && !initial) return foldBeginning(scan, type);
   if (kind === incremental && initial) return scan;
   const of = (name: string): string | undefined => tables.find((table) => data?.[name] === `${schema}.${table}`);
   if (initial) return foldInitial(scan, type, of('scanned_collection'), Number(data?.['total_rows_scanned'] ?? 0), tables);
@@ -34,6 +34,12 @@ export function foldNotification(scan: Scan, text: string, tables: string[], ini
   if (type === 'IN_PROGRESS' && current) return foldChunk(scan, current, data ?? {});
   const scanned = of('scanned_collection');
   return type === 'TABLE_SCAN_COMPLETED' && scanned ? foldScanned(scan, scanned, data ?? {}) : scan;
+}
+
+/** A first snapshot: the log is read from its end on, and a signal from before it is skipped. SKIPPED is the end of one whose connector died before it said so. */
+function foldBeginning(scan: Scan, type: string): Scan {
+  if (type === 'STARTED') return { ...scan, anew: true };
+  return type === 'COMPLETED' || (type === 'SKIPPED' && scan.anew) ? { ...scan, lost: true } : scan;
 }
 
 /** Else it is about an earlier scan: a stop that was asked for then may be told only now. */

@@ -68,7 +68,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
         Context.current().heartbeat();
         await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
         const conditions = await status.conditions();
-        const running = await answer(() => connectorStatus(deps));
+        const running = await answer(() => findRegistered(deps, conditions));
         const finding =
           (await findLostChanges(deps, running, conditions)) ??
           (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
@@ -91,12 +91,28 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
   };
 }
 
-/** Null when it is not registered. One that has worked is then registered anew: Kafka has lost the topics of Connect. */
-async function connectorStatus({ connect, connector, redis, keys, registerConnector }: SuperviseDeps): Promise<ConnectorStatus | null> {
-  const status = await connect.connectorStatus(connector);
-  if (status === null && (await redis.strings([keys.heartbeat]))[0] !== null) await registerConnector();
-  return status;
+/**
+ * Null when it is not registered. One that was (Kafka has lost the topics of Connect) is registered anew: it remembers nothing,
+ * so what the slot had not delivered is skipped, deletes among it, and every table is read again.
+ */
+async function findRegistered(deps: SuperviseDeps, conditions: Condition[]): Promise<ConnectorStatus | null> {
+  const { connect, connector, redis, keys, tables, registerConnector } = deps;
+  const running = await connect.connectorStatus(connector);
+  if (running !== null || isSlotTold(conditions) || !(await hasWorked(deps)) || (await connect.isRegistered(connector))) return running;
+  const status = createReplicaStatus(redis, keys);
+  for (const { name } of tables) await status.set(name, 'rebuilding', scopes.cut, 'the connector was gone, and begins anew');
+  await registerConnector();
+  return null;
 }
+
+/** A heartbeat came through, and over the Kafka that this Connect belongs to. */
+async function hasWorked({ connect, redis, keys }: SuperviseDeps): Promise<boolean> {
+  const [heartbeat, identity] = await redis.strings([keys.heartbeat, keys.identity]);
+  if (!heartbeat || !identity) return false;
+  return (JSON.parse(identity) as { cluster?: string }).cluster === (await connect.worker()).kafka_cluster_id;
+}
+
+const isSlotTold = (conditions: Condition[]): boolean => conditions.some(({ scope, state }) => scope === scopes.slot && state === 'halted');
 
 interface Slot {
   lost: boolean;
@@ -105,7 +121,7 @@ interface Slot {
 
 /** Debezium itself stops at a slot that is ahead of what it remembers or gone; it waits for ever at one that was invalidated. */
 async function findLostChanges({ db, connect, connector }: SuperviseDeps, running: ConnectorStatus | null, conditions: Condition[]): Promise<Finding | null> {
-  if (running?.connector.state === 'STOPPED' || conditions.some(({ scope, state }) => scope === scopes.slot && state === 'halted')) return null;
+  if (running?.connector.state === 'STOPPED' || isSlotTold(conditions)) return null;
   const rows = await answer(() =>
     db.query<Slot>(
       `SELECT coalesce(wal_status = 'lost', false) AS lost, coalesce(confirmed_flush_lsn - '0/0', 0)::text AS confirmed

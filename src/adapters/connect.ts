@@ -60,6 +60,8 @@ export function createConnectClient(baseUrl: string) {
       await ask('PUT', `/connectors/${name}/config`, wanted);
       return 'applied';
     },
+    /** Told by its configuration: right after a start of Connect the status of a connector that is there is unknown. */
+    isRegistered: async (name: string): Promise<boolean> => (await ask('GET', `/connectors/${name}/config`)) !== null,
     /** The worker's version and the Kafka cluster it belongs to. */
     worker: async () => workerSchema.parse(await ask('GET', '/')),
     /** Version of a connector plugin; null when it is not installed. */

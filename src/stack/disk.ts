@@ -22,19 +22,20 @@ export const describeFull = (bytes: number): string => `disk full: ${Math.floor(
 /** Resolves once the folder's disk is not full, or when aborted. A Kafka that starts on a full one cuts its logs down to nothing. */
 export async function awaitRoom(folder: string, say: Say, signal: AbortSignal, free = freeBytes): Promise<void> {
   for (let told = false; !signal.aborted; told = true) {
-    const bytes = await free(folder);
+    const bytes = await free(folder).catch(() => Infinity); // what cannot be asked holds nothing up
     if (bytes >= leastFreeBytes) return;
     if (!told) say(`${describeFull(bytes)}: nothing is started again until there are ${leastFreeBytes / 2 ** 20} MiB`);
     await wait(pollMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
-/** Empties what has grown too large; its last part is kept beside it as `<name>.1`. For logs that are only appended to. */
+/** Empties what has grown too large; where there is room, what it held is kept beside it as `<name>.1`. For logs that are only appended to. */
 export async function rotateLogs(folder: string, bytesMost = logBytesMost): Promise<void> {
   for (const name of await readdir(folder)) {
     const file = join(folder, name);
-    if (!name.endsWith('.log') || (await stat(file)).size <= bytesMost) continue;
-    await copyFile(file, `${file}.1`).catch(() => undefined); // no room for it: the more reason to empty it
+    const { size } = await stat(file);
+    if (!name.endsWith('.log') || size <= bytesMost) continue;
+    if ((await freeBytes(folder)) > size + leastFreeBytes) await copyFile(file, `${file}.1`);
     await truncate(file);
   }
 }

@@ -56,7 +56,7 @@ export async function runStack(given: Settings, { print, show, onStarted, watch 
   await requireFreePorts(given);
   const settings = settleSecrets(given);
   const supervisor = createSupervisor(dataDir, progress.say, expectedProcesses(settings), holdRestarts(settings, progress.say));
-  setInterval(() => void rotateLogs(layoutOf(dataDir).logs).catch(() => undefined), rotateMs).unref();
+  void keepLogsSmall(layoutOf(dataDir).logs);
   const stopping = stopOnSignals(supervisor, progress.say);
   const stop = stopping.signal;
   const stopped = new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
@@ -90,6 +90,13 @@ function holdRestarts(settings: Settings, say: Say): Hold {
     await held(name, signal);
     await awaitRoom(settings.SLUICE_DATA_DIR, say, signal);
   };
+}
+
+async function keepLogsSmall(folder: string): Promise<never> {
+  for (;;) {
+    await wait(rotateMs, undefined, { ref: false });
+    await rotateLogs(folder).catch(() => undefined);
+  }
 }
 
 /** What `status` finds wrong, once that is nothing or has had its time. */

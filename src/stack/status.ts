@@ -130,7 +130,7 @@ function createQuestion<T>(work: () => Promise<T>): () => Promise<T | null> {
   };
 }
 
-const readDisk = async (settings: Settings): Promise<StackStatus['disk']> => ({ freeBytes: await freeBytes(layoutOf(settings.SLUICE_DATA_DIR).root) });
+const readDisk = (settings: Settings): Promise<StackStatus['disk']> => freeBytes(settings.SLUICE_DATA_DIR).then((bytes) => ({ freeBytes: bytes }), () => null);
 
 async function readConnector(settings: Settings): Promise<StackStatus['connector'] | null> {
   const status = await connectClientOf(settings).connectorStatus(connectorName);

@@ -106,9 +106,12 @@ export class SupervisedProcess {
   async #killWhenStuck(): Promise<void> {
     const { name, stuck } = this.spec;
     if (!stuck) return;
-    for (let since = Date.now(); !this.#stopping.signal.aborted; await wait(stuck.everyMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)) {
+    let looked = Date.now();
+    for (let since = looked; !this.#stopping.signal.aborted; await wait(stuck.everyMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)) {
       const isStuck = this.#state === 'running' && (await stuck.isStuck().catch(() => false));
-      if (!isStuck) since = Date.now();
+      const slept = Date.now() - looked > stuck.forMs; // the machine did: nobody has seen it stuck meanwhile
+      looked = Date.now();
+      if (!isStuck || slept) since = looked;
       if (Date.now() - since < stuck.forMs || this.#stopping.signal.aborted) continue;
       this.#say(`${name} has been stuck for ${stuck.forMs / 1000} s: killed`);
       killGroup(this.#child?.pid);

@@ -96,7 +96,9 @@ export interface Scan {
   rowsTotal: Record<string, number>;
   /** Why a table will not be done; empty while all is well. */
   failed: string;
-  /** The connector began anew, and what it was asked before is forgotten. */
+  /** The connector makes its first snapshot again. */
+  anew?: boolean;
+  /** It has begun anew, and what it was asked before is forgotten. */
   lost?: boolean;
 }
 

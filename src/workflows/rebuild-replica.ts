@@ -81,7 +81,8 @@ async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
  * `read` returns null when it must be done again at once.
  */
 async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round | null>): Promise<Round> {
-  for (progress.round = 1; progress.round <= roundsMax; progress.round += 1) {
+  for (let disturbed = 0; disturbed < roundsMax; ) {
+    progress.round += 1;
     const round = await read(`rebuild-${workflowInfo().runId}-${progress.round}`);
     if (round === null) {
       progress.note = 'the connector began anew: reading it again';
@@ -89,6 +90,7 @@ async function readUndisturbed(progress: RebuildProgress, read: (signalId: strin
     }
     await applyUpTo(progress, await act.noteEnds(progress.tables));
     if (await act.isUndisturbed(round)) return round;
+    disturbed += 1;
     progress.note = 'truncated, altered or begun anew while it was read: reading it again';
   }
   throw ApplicationFailure.nonRetryable(`disturbed ${roundsMax} times while it was read`, 'rebuild_disturbed');
@@ -102,8 +104,8 @@ async function followScan(progress: RebuildProgress, round: Round, initial: bool
     scan = await lookAtScan(progress.tables, scan, initial);
     progress.rowsRead = sum(scan.rowsRead);
     progress.rowsTotal = sum(scan.rowsTotal);
-    if (scan.failed && !(await isDisturbed(round))) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
     if (scan.lost) return false;
+    if (scan.failed && !(await isDisturbed(round))) throw ApplicationFailure.nonRetryable(scan.failed, 'snapshot_failed');
     if (scan.failed) return true; // disturbed
   }
   return true;

@@ -33,7 +33,9 @@ test('another table, or another kind of snapshot, changes nothing', () => {
 });
 
 test('a connector that begins anew has forgotten what it was asked', () => {
-  for (const type of ['STARTED', 'COMPLETED']) assert.equal(fold([chunk('orders', 1), told(type, {}, 'Initial Snapshot')]).lost, true);
+  const initial = (...types: string[]): string[] => types.map((type) => told(type, {}, 'Initial Snapshot'));
+  for (const types of [['STARTED', 'COMPLETED'], ['COMPLETED'], ['STARTED', 'SKIPPED']]) assert.equal(fold([chunk('orders', 1), ...initial(...types)]).lost, true);
+  for (const types of [['STARTED'], ['SKIPPED']]) assert.equal(fold([chunk('orders', 1), ...initial(...types)]).lost, undefined);
 });
 
 test('an empty table is done, one that cannot be read or was stopped fails', () => {
