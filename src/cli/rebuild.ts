@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { rebuildEverythingId, rebuildProgressQuery, rebuildWorkflowId, type RebuildProgress } from '../workflows/contract.ts';
 import { describeProgress, replicated, requestRebuild } from './follow-rebuild.ts';
-import { withTemporal, type FollowOptions } from './follow-workflow.ts';
+import { unlessAway, withTemporal, type FollowOptions } from './follow-workflow.ts';
 
 const tableOption = () => new Option('--table <table>', 'one table instead of all').choices(replicated);
 const everyId = [rebuildEverythingId, ...replicated.map((table) => rebuildWorkflowId([table], 'topic'))];
@@ -34,11 +34,11 @@ async function showRebuilds(json: boolean): Promise<void> {
     const found: Record<string, { status: string; startedAt: Date; progress: RebuildProgress | null }> = {};
     for (const id of everyId) {
       const state = await temporal.describeWorkflow(id);
-      if (state) found[id] = { ...state, progress: await temporal.queryWorkflow<RebuildProgress>(id, rebuildProgressQuery) };
+      if (state) found[id] = { ...state, progress: (await unlessAway(() => temporal.queryWorkflow<RebuildProgress>(id, rebuildProgressQuery))) ?? null };
     }
     if (json) console.log(JSON.stringify(found, null, 2));
     else if (Object.keys(found).length === 0) console.log('Nothing has been rebuilt.');
-    else for (const [id, { status, startedAt, progress }] of Object.entries(found)) console.log(`${id.padEnd(20)} ${status.toLowerCase().padEnd(10)} ${startedAt.toISOString()}  ${progress ? describeProgress(progress) : ''}`);
+    else for (const [id, { status, startedAt, progress }] of Object.entries(found)) console.log(`${id.padEnd(20)} ${status.toLowerCase().padEnd(10)} ${startedAt.toISOString()}  ${progress ? describeProgress(progress) : 'the worker does not answer'}`);
   });
 }
 
