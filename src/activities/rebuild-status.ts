@@ -3,10 +3,14 @@
  * Invariant: what needed a rebuild is taken back only by one that ended well; one that did not end says what to do.
  */
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
+import { asInSource, whyUncountable } from '../domain/source-columns.ts';
+import { tables as replicated } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
+import { parseColumns, readColumns } from '../replica/columns.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
 import type { RebuildActivities } from '../workflows/contract.ts';
 
@@ -14,6 +18,8 @@ export interface RebuildStatusDeps {
   redis: RedisStore;
   keys: Keys;
   admin: Pick<KafkaAdmin, 'offsets'>;
+  /** The source, reading only. */
+  db: Queryable;
   topicPrefix: string;
 }
 
@@ -22,7 +28,7 @@ export const scopes = { rebuild: 'rebuild', cut: 'cut', slot: 'slot', columns: '
 
 type StatusSide = Pick<RebuildActivities, 'planRebuild' | 'announceRebuild' | 'finishRebuild' | 'abandonRebuild'>;
 
-export function createRebuildStatusActivities({ redis, keys, admin, topicPrefix }: RebuildStatusDeps): StatusSide {
+export function createRebuildStatusActivities({ redis, keys, admin, db, topicPrefix }: RebuildStatusDeps): StatusSide {
   const status = createReplicaStatus(redis, keys);
 
   /** Why a table's topic is not its whole history; empty when it is. */
@@ -33,13 +39,25 @@ export function createRebuildStatusActivities({ redis, keys, admin, topicPrefix 
     return begun ? `the topic of ${table} no longer has its beginning (partition ${begun.partition} starts at ${begun.low})` : '';
   };
 
+  /** Every row that was read would be rejected. */
+  const requireCountable = async (tables: string[]): Promise<void> => {
+    const columns = await readColumns(db, tables);
+    for (const definition of replicated.filter(({ name }) => tables.includes(name))) {
+      const now = columns[definition.name];
+      const why = now === undefined ? '' : whyUncountable(asInSource(definition, parseColumns(now)));
+      if (why) throw new PipelineError('source_refused', `${definition.name} cannot be read again: ${why}: restore it first`);
+    }
+  };
+
   return {
     planRebuild: async (tables, mode) => {
       const lost = (await status.conditions()).find((one) => one.state === 'halted' && one.scope === scopes.slot);
       if (lost && mode !== 'all') throw new PipelineError('slot_lost', lost.why);
       const gaps = mode === 'topic' ? await Promise.all(tables.map(findGap)) : [];
       const gap = gaps.find((why) => why !== '');
-      return gap === undefined ? { mode, note: '' } : { mode: 'snapshot', note: `${gap}: reading from the source instead` };
+      const plan = gap === undefined ? { mode, note: '' } : { mode: 'snapshot' as const, note: `${gap}: reading from the source instead` };
+      if (plan.mode !== 'topic') await requireCountable(tables);
+      return plan;
     },
     announceRebuild: async (tables, why) => {
       for (const table of tables) {

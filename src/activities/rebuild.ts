@@ -12,6 +12,7 @@ import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import { streamTables } from '../domain/stream/tables.ts';
 import { tendWindows } from '../domain/stream/upkeep.ts';
 import type { WritePlan } from '../domain/fold.ts';
+import type { ParkedMark } from '../domain/parked.ts';
 import type { StoredRow } from '../domain/stored-row.ts';
 import type { Upkeep } from '../domain/upkeep.ts';
 import type { TableState } from '../domain/table-state.ts';
@@ -85,9 +86,11 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
     },
     noteEnds,
     waitApplied: async (ends) => {
+      const now = await readEnds({ admin, topics: [...new Set(ends.map(({ topic }) => topic))] });
+      const there = ends.map((end) => ({ ...end, high: lower(end.high, now.find((one) => one.topic === end.topic && one.partition === end.partition)?.high ?? 0n) }));
       for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
         const topics = (await streamed()).map(topicOf);
-        const left = (await countLeft(keys, ends)) + (await countLeft(stream, ends.filter(({ topic }) => topics.includes(topic))));
+        const left = (await countLeft(keys, there)) + (await countLeft(stream, there.filter(({ topic }) => topics.includes(topic))));
         if (left === 0 || Date.now() > deadlineMs) return left;
       }
     },
@@ -100,10 +103,13 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
   };
 }
 
-/** The stream's memory is swept after the replica, and not counted. */
+/** A topic that was made anew ends before what was noted; that it was is found when all is read. */
+const lower = (noted: string, now: bigint): string => (now < BigInt(noted) ? String(now) : noted);
+
+/** A row whose image was rejected when it was read again keeps the one it has. The stream's memory is swept after the replica, and not counted. */
 async function sweepOlder({ redis, keys, stream, latenessMs }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys }, { tables }: Round): Promise<number> {
   const { cancellationSignal: signal } = Context.current();
-  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
+  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, isSpared: (mark: ParkedMark) => mark.generation >= generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
   const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
   let swept = 0;
   for (const { table, generation, stream: streamGeneration } of tables) {

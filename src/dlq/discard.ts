@@ -65,7 +65,7 @@ async function unpark({ redis, keys, tableOf }: DiscardDeps, letters: DeadLetter
     const before = (await redis.strings([key]))[0] ?? '';
     const mark = parseMark(before);
     const after = mark?.generation === origin.generation ? formatMark(afterDiscard(mark, discarded, others.map((letter) => letter.origin.offset))) : before;
-    const isParked = parseMark(after)?.generation === origin.generation || others.length > 0;
+    const isParked = (parseMark(after)?.generation ?? -1) >= origin.generation || others.length > 0; // a mark of a later reading is about other letters
     if (after === before && isParked) return;
     const removed = [...(after === '' ? [key] : []), ...(isParked ? [] : [keys.parked(table, id)])];
     const script = encodeCommit(keys, { expect: { fields: [], strings: [[key, before]] }, removed, strings: after === '' ? [] : [[key, after]] });

@@ -29,6 +29,7 @@ const batchOrdersMost = 1000;
 const viewRows = 2000;
 /** How often a rate is kept. */
 const tickMs = 100;
+const triesMost = 10;
 /** A shop that has too few customers or products gets at least so many. */
 const foundingRows = 50;
 /** Of so many orders at once, or fewer, no customer places many. */
@@ -75,7 +76,7 @@ async function readOrderShop({ db, seed }: WriteOptions, fraction: number): Prom
 
 /** `rate`: orders per second, undefined as fast as possible. Ends early when `signal` aborts. */
 export async function writeOrders(options: WriteOptions, work: { count: number; rate: number | undefined; onProgress: (written: Written) => void }): Promise<Written> {
-  const { db, seed, signal, now } = options;
+  const { signal } = options;
   const written = { orders: 0, rows: 0 };
   if (work.count > 0) await enlargeShop(options, work.rate === undefined ? Math.min(work.count, spikeOrders) : 60 * work.rate);
   const startMs = performance.now();
@@ -83,16 +84,30 @@ export async function writeOrders(options: WriteOptions, work: { count: number; 
     const due = work.rate === undefined ? work.count : Math.min(work.count, Math.floor((work.rate * (performance.now() - startMs)) / 1000) + 1);
     const count = Math.min(batchOrdersMost, due - written.orders);
     if (count > 0) {
-      const shop = await readOrderShop(options, fractionOf(batch));
-      const actions = planOrders(shop, { seed: [seed, batch, shop.lastOrderId], count, now: now() });
-      await applyActions(db, actions);
-      tally(written, actions);
+      tally(written, await writeBatch(options, { batch, count, written }));
       work.onProgress(written);
       batch += 1;
     }
-    if (work.rate !== undefined && written.orders < work.count) await pause(tickMs, undefined, { signal }).catch(() => undefined); // an abort ends the loop by its condition
+    if (work.rate !== undefined && written.orders >= due && written.orders < work.count) await pause(tickMs, undefined, { signal }).catch(() => undefined); // an abort ends the loop by its condition
   }
   return written;
+}
+
+/** A batch that was rolled back, as the victim of a deadlock, is written again. */
+async function writeBatch(options: WriteOptions, { batch, count, written }: { batch: number; count: number; written: Written }): Promise<Action[]> {
+  const { db, seed, signal, now } = options;
+  for (let tries = 1; ; tries += 1) {
+    const shop = await readOrderShop(options, fractionOf(batch));
+    const actions = planOrders(shop, { seed: [seed, batch, shop.lastOrderId], count, now: now() });
+    try {
+      await applyActions(db, actions);
+      return actions;
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      const isRolledBack = String(error.details['sqlstate']).startsWith('40');
+      if (!isRolledBack || tries === triesMost || signal.aborted) throw new PipelineError(error.code, `${error.message}, after ${written.orders} orders`, { details: error.details, cause: error });
+    }
+  }
 }
 
 /** Another part of the customers for each batch. */

@@ -6,6 +6,7 @@
 import type { RedisStore } from '../adapters/redis.ts';
 import { removeRows, type WritePlan } from '../domain/fold.ts';
 import type { Keys } from '../domain/keys.ts';
+import { parseMark, type ParkedMark } from '../domain/parked.ts';
 import { parseStoredRow, type StoredRow } from '../domain/stored-row.ts';
 import { formatTableState, parseTableState } from '../domain/table-state.ts';
 import type { Table } from '../domain/tables/table.ts';
@@ -17,6 +18,8 @@ export interface Sweep {
   keys: Keys;
   table: Pick<Table, 'name' | 'entity'>;
   isStale: (row: StoredRow) => boolean;
+  /** Whether the row stays all the same: events of its key wait as dead letters. */
+  isSpared?: (mark: ParkedMark) => boolean;
   /** Takes out of a plan what must not be taken back any more, and says how the rest is looked after. */
   tend?: (plan: WritePlan) => Upkeep;
   /** Hears the totals after every page of keys. */
@@ -58,23 +61,29 @@ export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
 }
 
 /** Bytes: of all rows that were read, in characters. */
-async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: string[]): Promise<{ swept: number; bytes: number }> {
+async function sweepChunk({ redis, keys, table, isStale, isSpared, tend }: Sweep, ids: string[]): Promise<{ swept: number; bytes: number }> {
   const state = keys.tableState(table.name);
   for (;;) {
     const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
-    const stale = ids.flatMap((id, i) => {
+    const older = ids.flatMap((id, i) => {
       const text = texts[i] ?? null;
-      const row = text === null ? null : parseStoredRow(text);
+      const row = text === null ? null : readRow(text);
       return row !== null && isStale(row) ? [{ id, row, text: text! }] : [];
     });
     const bytes = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    const marks = isSpared ? await redis.strings(older.map(({ id }) => keys.parkedMark(table.name, id))) : [];
+    const stale = older.map((one, i) => ({ ...one, mark: marks[i] ?? '' })).filter(({ mark }) => {
+      const parsed = parseMark(mark);
+      return parsed === null || !isSpared?.(parsed);
+    });
     if (stale.length === 0) return { swept: 0, bytes };
     const read = parseTableState(stateText);
+    const asExpected = ({ id, text, mark }: (typeof stale)[number]): [string, string][] => [[keys.row(table.entity, id), text], ...(isSpared ? [[keys.parkedMark(table.name, id), mark] as [string, string]] : [])];
     const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
     const writes = removeRows(rows);
     const upkeep = tend?.(writes);
     const script = encodeCommit(keys, {
-      expect: { fields: [], strings: [[state, stateText ?? ''], ...stale.map(({ id, text }): [string, string] => [keys.row(table.entity, id), text])] },
+      expect: { fields: [], strings: [[state, stateText ?? ''], ...stale.flatMap(asExpected)] },
       plan: { writes, table: table.name, changesMax: 0 },
       strings: [[state, formatTableState({ ...read, sweeps: read.sweeps + 1 })]],
       ...(upkeep && { upkeep }),
@@ -82,5 +91,14 @@ async function sweepChunk({ redis, keys, table, isStale, tend }: Sweep, ids: str
     const reply = decodeReply(await redis.commit(script.keys, script.args));
     if (reply.result === 'applied') return { swept: stale.length, bytes };
     if (reply.result === 'overflow') throw new RangeError(`${reply.counter} would leave int64 when rows are taken back`);
+  }
+}
+
+/** What somebody else has written below our keys has added nothing, and goes. */
+function readRow(text: string): StoredRow {
+  try {
+    return parseStoredRow(text);
+  } catch {
+    return { version: { generation: -1, offset: 0n }, lsn: '0', contributions: { counters: [], members: [] }, text };
   }
 }

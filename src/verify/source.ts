@@ -124,12 +124,16 @@ export function readRows(source: Queryable, table: string, columns: SourceColumn
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const jsonTypes = new Set(['smallint', 'integer', 'bigint', 'real', 'double precision', 'boolean']);
 
-/** Numbers and booleans as such; money and everything else as text; times by `isoSql`. */
+/** Numbers and booleans as such, arrays as JSON, bytes in base64; dates and times by `isoSql` or with a Z; money and everything else as text. */
 function expectedSql({ name, type }: SourceColumn): string {
   const column = `t.${quote(name)}`;
   if (jsonTypes.has(type)) return column;
   if (type === 'timestamp without time zone') return isoSql(column);
   if (type === 'timestamp with time zone') return isoSql(`(${column} AT TIME ZONE 'UTC')`);
+  if (type === 'date' || type === 'time without time zone') return `${column}::text || 'Z'`;
+  if (type === 'time with time zone') return `(${column} AT TIME ZONE 'UTC')::time::text || 'Z'`;
+  if (type === 'bytea') return `translate(encode(${column}, 'base64'), E'\\n', '')`;
+  if (type === 'ARRAY') return `to_json(${column})`;
   return `${column}::text`;
 }
 

@@ -46,6 +46,10 @@ async function rebuildFromTopic(progress: RebuildProgress): Promise<void> {
   progress.round = 1;
   const { round, ends } = await act.rewindTables(progress.tables);
   await applyUpTo(progress, ends);
+  if (patched('undisturbed-topic') && !(await act.isUndisturbed(round))) {
+    Object.assign(progress, { mode: 'snapshot', round: 0, note: 'truncated, altered or begun anew while its topic was read: reading from the source instead' });
+    return rebuildBySnapshot(progress);
+  }
   await sweepAndFinish(progress, round);
 }
 
@@ -139,9 +143,12 @@ async function abandon(progress: RebuildProgress, error: unknown): Promise<void>
   const isHarmless = phase === 'planning' || (cancelled && mode === 'snapshot');
   const command = mode === 'all' ? 'sluice resync --all' : `sluice resync ${tables.join(' ')}`;
   if (!cancelled) progress.note = messageOf(error);
-  await insist(() => act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`));
+  if (!isRefused(error)) await insist(() => act.abandonRebuild(tables, isHarmless ? '' : `the rebuild ${cancelled ? 'was cancelled' : `failed (${progress.note})`} while ${phase}: run ${command}`));
   enter(progress, cancelled ? 'cancelled' : 'failed');
 }
+
+/** A table that cannot be counted is told by its columns, and read again once they are restored: nothing is to be told besides. */
+const isRefused = (error: unknown): boolean => error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === 'source_refused';
 
 /** Until it is done, also by a server that refuses (a user that is missing, a password that is wrong): left out, the tables would be called rebuilding for ever. */
 async function insist(step: () => Promise<void>): Promise<void> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { PipelineError } from '../../src/domain/errors.ts';
 import { rules } from '../../src/domain/rules/registry.ts';
 import { plannedAnomalies } from '../../src/generator/anomaly.ts';
 import { writeAnomaly, writeOrders, type WriteOptions } from '../../src/generator/write-orders.ts';
@@ -62,6 +63,25 @@ test('a rate is kept, and an abort ends it with what was written', async () => {
   const stop = new AbortController();
   const written = await writeOrders({ ...optionsFor(shop), signal: stop.signal }, { count: 1000, rate: 10, onProgress: () => stop.abort() });
   assert.ok(written.orders < 20);
+  await assertWhole(shop);
+});
+
+test('a batch that was rolled back for a deadlock is written again; what else fails tells how many orders were written', async () => {
+  const shop = await server.openShop();
+  const before = await countOf(shop, 'orders');
+  const failures = [null, '40P01', null, '57P01']; // the first is of customers and products
+  const transaction: typeof shop.writer.transaction = async (work) => {
+    const result = await shop.writer.transaction(async (tx) => {
+      const done = await work(tx);
+      const sqlstate = failures.shift();
+      if (sqlstate) throw new PipelineError('postgres_unavailable', `gave up (${sqlstate})`, { details: { sqlstate } });
+      return done;
+    });
+    return result;
+  };
+  const options = { ...optionsFor(shop), db: { ...shop.writer, transaction } };
+  await assert.rejects(writeOrders(options, { count: 3000, rate: undefined, onProgress: () => undefined }), /gave up \(57P01\), after 1000 orders/);
+  assert.equal(await countOf(shop, 'orders'), before + 1000);
   await assertWhole(shop);
 });
 

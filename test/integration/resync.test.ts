@@ -138,6 +138,15 @@ test('a cancelled resync stops Debezium, leaves no condition, and the next one w
   await stack.db.query('TRUNCATE order_items');
 });
 
+test('what somebody else wrote among the rows is removed, whatever it is', async () => {
+  const foreign = ['999999991', '999999992'].map((id) => stack.keys.row('customer', id));
+  await stack.redis.set(foreign[0]!, '{"id":999999991}');
+  await stack.redis.set(foreign[1]!, 'nonsense');
+  ended(await stack.sluice('resync', 'customers', '--json'));
+  assert.deepEqual(await stack.redis.strings(foreign), [null, null]);
+  await assertVerified(stack);
+});
+
 test('an added and a dropped column are read again without a command', async () => {
   const [one] = await stack.db.query<{ id: number }>('SELECT id FROM products ORDER BY id LIMIT 1');
   const colour = async (): Promise<unknown> => (JSON.parse((await row(`product:${one!.id}`)) ?? '{}') as Record<string, unknown>)['colour'];

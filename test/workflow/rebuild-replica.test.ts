@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { ApplicationFailure } from '@temporalio/common';
 import { rebuildProgressQuery, taskQueue, type RebuildActivities, type RebuildInput, type RebuildProgress, type Round, type Scan } from '../../src/workflows/contract.ts';
 import { until } from '../stack.ts';
 import { startTemporal, type TestTemporal } from '../temporal.ts';
@@ -15,7 +16,7 @@ let generation = 0;
 let disturbances = 0;
 /** What the next looks at Debezium's notifications tell; then the scan is done. */
 let scans: Partial<Scan>[] = [];
-let plan: Awaited<ReturnType<RebuildActivities['planRebuild']>> | null = null;
+let plan: (() => ReturnType<RebuildActivities['planRebuild']>) | null = null;
 
 const note = (call: string): void => void calls.push(call);
 const nextRound = (tables: string[]): Round => {
@@ -23,7 +24,7 @@ const nextRound = (tables: string[]): Round => {
   return { cursor: '0', tables: tables.map((table) => ({ table, generation, mark: '0', columns: '{}', cut: '' })) };
 };
 const fakes: RebuildActivities = {
-  planRebuild: async (_tables, mode) => plan ?? { mode, note: '' },
+  planRebuild: async (_tables, mode) => (plan ? plan() : { mode, note: '' }),
   announceRebuild: async () => note('announce'),
   rewindTables: async (tables) => {
     note('rewind');
@@ -85,6 +86,21 @@ test('a snapshot that the connector has forgotten is asked for again', async () 
   assert.equal(result.note, 'the connector began anew: reading it again');
 });
 
+test('a reading that is refused before it begins says why and leaves what is told as it was', async () => {
+  plan = () => Promise.reject(ApplicationFailure.nonRetryable('orders cannot be read again', 'source_refused'));
+  const handle = await start({});
+  await assert.rejects(handle.result());
+  assert.deepEqual(calls, []);
+  assert.equal((await handle.query<RebuildProgress>(rebuildProgressQuery)).note, 'orders cannot be read again');
+});
+
+test('a topic that is disturbed while it is read is left for the source', async () => {
+  disturbances = 1;
+  const result = (await (await start({ mode: 'topic' })).result()) as RebuildProgress;
+  assert.deepEqual(calls, ['announce', 'rewind', 'begin', 'signal 1', 'sweep below 2', 'finish snapshot']);
+  assert.match(result.note, /while its topic was read: reading from the source instead/);
+});
+
 test('a new slot is taken only after the topics are applied, and its history is forgotten before the halt is taken back', async () => {
   await (await start({ mode: 'all' })).result();
   assert.deepEqual(calls, ['announce', 'stop connector', 'begin', 'reset source', 'resume connector', 'sweep below 1', 'forget history', 'finish all']);
@@ -94,7 +110,7 @@ test('a topic is read from its beginning; one that is not whole is left for the 
   await (await start({ mode: 'topic' })).result();
   assert.deepEqual(calls, ['announce', 'rewind', 'sweep below 1', 'finish topic']);
   calls = [];
-  plan = { mode: 'snapshot', note: 'its beginning is gone' };
+  plan = async () => ({ mode: 'snapshot', note: 'its beginning is gone' });
   const result = (await (await start({ mode: 'topic' })).result()) as RebuildProgress;
   assert.ok(calls.includes('signal 1') && !calls.includes('rewind'));
   assert.equal(result.note, 'its beginning is gone');
