@@ -53,6 +53,8 @@ export function idsParked(events: TableEvent[]): string[] {
 export interface SettleInput {
   table: Pick<Table, 'entity'>;
   state: Pick<TableState, 'generation' | 'mark'>;
+  /** Generation of the letters that may be replayed, when another processor's are: the table's in its eyes. */
+  letters?: number;
   events: TableEvent[];
   stored: ReadonlyMap<string, StoredRow>;
   /** Id → text of its mark, for `idsParked`. */
@@ -66,9 +68,9 @@ interface Settled {
 }
 
 /** Walks a batch in order: which replays may still be applied, and what each key's mark is afterwards. */
-export function settleParked({ table, state, events, stored, marks }: SettleInput): Settled {
+export function settleParked({ table, state, letters = state.generation, events, stored, marks }: SettleInput): Settled {
   if (marks.size === 0) return { events, marks: new Map() };
-  const keys = new Map([...marks].map(([id, text]) => [id, new ParkedKey(state, parseMark(text), stored.get(rowName(table.entity, id))?.version ?? null)]));
+  const keys = new Map([...marks].map(([id, text]) => [id, new ParkedKey(state, letters, parseMark(text), stored.get(rowName(table.entity, id))?.version ?? null)]));
   const settled = events.map((event): TableEvent => {
     const key = 'id' in event && event.id !== null ? keys.get(event.id) : undefined;
     return key === undefined || key.take(event) ? event : { kind: 'tombstone', offset: event.offset };
@@ -83,10 +85,12 @@ class ParkedKey {
   /** Offset of the last event applied in this generation; null when there is no row of it. */
   #applied: bigint | null;
   readonly #state: SettleInput['state'];
+  readonly #letters: number;
 
   /** Marks and rows of another generation say nothing: the table is being read anew. */
-  constructor(state: SettleInput['state'], mark: ParkedMark | null, version: Version | null) {
+  constructor(state: SettleInput['state'], letters: number, mark: ParkedMark | null, version: Version | null) {
     this.#state = state;
+    this.#letters = letters;
     this.mark = mark?.generation === state.generation ? mark : null;
     this.#applied = version?.generation === state.generation ? version.offset : null;
     this.told = this.#applied;
@@ -106,7 +110,7 @@ class ParkedKey {
 
   #replay(event: RowChange | Rejected, { of: offset, generation }: Replay): boolean {
     const { mark } = this;
-    if (mark === null || generation !== mark.generation) {
+    if (mark === null || generation !== this.#letters) {
       if (mark === null) this.told = 'closed';
       return false;
     }

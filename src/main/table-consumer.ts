@@ -73,6 +73,7 @@ export async function runTableConsumer({ name, failpoints, group, tables, spec, 
     changesMax,
     deadLetters: deadLetters(producer),
     failpoint: (point) => failpoint(`${failpoints}.${point}`),
+    ...(keys !== replica && { letterKeys: replica }),
     ...(windows && { windows: windows(redis, keys) }),
   });
   const identity = { ...source, cluster: await waitFor('Kafka', log, signal, () => admin.clusterId()), prefix: settings.TOPIC_PREFIX };

@@ -134,3 +134,13 @@ test('a replay beyond the mark is of a letter that was discarded: it is not appl
   assert.deepEqual(settle('7:8:0').events.map(({ kind }) => kind), ['tombstone']);
   assert.deepEqual(settle('7:9:0').events.map(({ kind }) => kind), ['change']);
 });
+
+test('a processor whose letters another writes takes a replay of that one’s generation, by its own mark', () => {
+  const kindAfter = (generation: number, mark: string): string => {
+    const event = decodeTableEvent(orders, { ...aChange({ offset: 20 }), headers: formatReplay({ of: 9n, generation }) });
+    return settleParked({ table: orders, state: { generation: 2, mark: '0' }, letters: 5, events: [event], stored: new Map(), marks: new Map([['1', mark]]) }).events[0]!.kind;
+  };
+  assert.equal(kindAfter(5, '7:9:2'), 'change');
+  assert.equal(kindAfter(2, '7:9:2'), 'tombstone', 'a letter of before the other read the table again');
+  assert.equal(kindAfter(5, '7:9:1'), 'tombstone', 'a mark of before this one did');
+});

@@ -34,6 +34,8 @@ export interface CdcOptions {
   topicPrefix: string;
   changesMax: number;
   deadLetters: DeadLetterSink;
+  /** Of the processor that writes the dead letters, when it is another. */
+  letterKeys?: Keys;
   status: ReplicaStatus;
   failpoint: Failpoint;
   /** For counters that live for a time only. */
@@ -58,6 +60,8 @@ interface Reading {
   stored: Map<string, StoredRow>;
   /** Id → text of its parked mark, '' when there is none; only where a dead letter or a replay needs it. */
   marks: Map<string, string>;
+  /** Generation of the dead letters that may be replayed. */
+  letters: number;
 }
 
 /** `outdated`: the table is read again, and its columns are others than the events were read by. */
@@ -111,15 +115,15 @@ export class CdcProcessor implements Processor {
 
   /** One round trip: the hold in force, the table's state and every stored row the events touch. */
   async #read({ name, entity }: Table, ids: string[], parkedIds: string[]): Promise<Reading> {
-    const { redis, keys } = this.#options;
-    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(name), ...ids.map((id) => keys.row(entity, id)), ...parkedIds.map((id) => keys.parkedMark(name, id))]);
+    const { redis, keys, letterKeys = keys } = this.#options;
+    const [hold = null, state = null, letterState = null, ...texts] = await redis.strings([keys.hold, keys.tableState(name), letterKeys.tableState(name), ...ids.map((id) => keys.row(entity, id)), ...parkedIds.map((id) => keys.parkedMark(name, id))]);
     const stored = new Map<string, StoredRow>();
     for (const [i, id] of ids.entries()) {
       const text = texts[i];
       if (text) stored.set(rowName(entity, id), readStored(keys.row(entity, id), text));
     }
     const marks = new Map(parkedIds.map((id, i) => [id, texts[ids.length + i] ?? '']));
-    return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks };
+    return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks, letters: parseTableState(letterState).generation };
   }
 
   async #readFor(table: Table, decoded: Decoded<TableEvent>[]): Promise<Reading> {
