@@ -6,7 +6,7 @@
  * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -127,7 +127,7 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
 
 /** What a test that was cut short has left running ends here. */
 async function removeStacks(folder: string): Promise<void> {
-  for (const name of readdirSync(folder)) await runSluice({ SLUICE_DATA_DIR: join(folder, name, 'data') }, ['down']);
+  for (const name of readdirSync(folder)) if (existsSync(join(folder, name, 'data'))) await runSluice({ SLUICE_DATA_DIR: join(folder, name, 'data') }, ['down']);
   rmSync(folder, { recursive: true });
 }
 

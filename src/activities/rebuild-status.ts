@@ -7,10 +7,9 @@ import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
-import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
-import { parseColumns, readColumns } from '../replica/columns.ts';
+import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
 import type { RebuildActivities } from '../workflows/contract.ts';
 
@@ -43,8 +42,7 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
   const requireCountable = async (tables: string[]): Promise<void> => {
     const columns = await readColumns(db, tables);
     for (const definition of replicated.filter(({ name }) => tables.includes(name))) {
-      const now = columns[definition.name];
-      const why = now === undefined ? '' : whyUncountable(asInSource(definition, parseColumns(now)));
+      const why = whyUnreadable(definition, columns[definition.name]);
       if (why) throw new PipelineError('source_refused', `${definition.name} cannot be read again: ${why}: restore it first`);
     }
   };

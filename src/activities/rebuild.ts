@@ -8,7 +8,6 @@ import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { streamKeys, type Keys } from '../domain/keys.ts';
-import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import { streamTables } from '../domain/stream/tables.ts';
 import { tendWindows } from '../domain/stream/upkeep.ts';
 import type { WritePlan } from '../domain/fold.ts';
@@ -19,7 +18,7 @@ import type { TableState } from '../domain/table-state.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import type { Table } from '../domain/tables/table.ts';
 import { notificationTopic, tableTopic } from '../domain/topics.ts';
-import { parseColumns, readColumns } from '../replica/columns.ts';
+import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { lagBehind, readEnds } from '../replica/lag.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
@@ -123,4 +122,4 @@ const definitionOf = (name: string): Table => replicated.find((table) => table.n
 
 /** A table that cannot be counted now gains nothing by being read once more. */
 const isAltered = ({ table, columns }: RoundTable, now: string | undefined): boolean =>
-  now !== undefined && now !== columns && !whyUncountable(asInSource(definitionOf(table), parseColumns(now)));
+  now !== undefined && now !== columns && !whyUnreadable(definitionOf(table), now);

@@ -10,9 +10,8 @@ import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
-import { asInSource, whyUncountable } from '../domain/source-columns.ts';
 import type { Table } from '../domain/tables/table.ts';
-import { describeDrift, parseColumns, readColumns } from '../replica/columns.ts';
+import { describeDrift, readColumns, whyUnreadable } from '../replica/columns.ts';
 import { createReplicaStatus, type Condition } from '../replica/status.ts';
 import type { Finding, SupervisorActivities } from '../workflows/contract.ts';
 import { scopes } from './rebuild-status.ts';
@@ -198,7 +197,7 @@ async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, condit
     if (told.some(({ scope }) => scope === scopes.rebuild || scope === scopes.slot)) continue; // being rebuilt, or waiting for a person
     const now = columns[table];
     const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
-    const uncountable = now === undefined ? '' : whyUncountable(asInSource(definition, parseColumns(now)));
+    const uncountable = whyUnreadable(definition, now);
     if (uncountable) {
       await status.set(table, 'drift', scopes.columns, `${uncountable}: restore it, and the table is read again; until then changes wait as dead letters`);
       continue; // every row that was read would be rejected

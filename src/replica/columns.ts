@@ -1,6 +1,7 @@
 /** The columns of the source's tables, to be compared with those that the replica's rows were read with (`keys.columns`). */
 import type { Queryable } from '../adapters/postgres.ts';
-import type { SourceColumns } from '../domain/source-columns.ts';
+import { asInSource, whyUncountable, type SourceColumns } from '../domain/source-columns.ts';
+import type { Table } from '../domain/tables/table.ts';
 
 /** A member beside the columns, none of which may begin with `_`: other whenever a column was altered, also when it is the same again. */
 const stamp = '_ddl';
@@ -30,6 +31,9 @@ export function parseColumns(text: string): SourceColumns {
   const { [stamp]: _, ...columns } = JSON.parse(text) as SourceColumns;
   return columns;
 }
+
+/** Why no row that is read with these columns can be applied; empty when they can, or when the table is gone. */
+export const whyUnreadable = (table: Table, text: string | undefined): string => (text === undefined ? '' : whyUncountable(asInSource(table, parseColumns(text))));
 
 /** Whether a column was altered, added or dropped since the table was made. */
 export const isAltered = (text: string): boolean => !(JSON.parse(text) as SourceColumns)[stamp]?.startsWith(asCreated);

@@ -116,14 +116,15 @@ export class CdcProcessor implements Processor {
   /** One round trip: the hold in force, the table's state and every stored row the events touch. */
   async #read({ name, entity }: Table, ids: string[], parkedIds: string[]): Promise<Reading> {
     const { redis, keys, letterKeys = keys } = this.#options;
-    const [hold = null, state = null, letterState = null, ...texts] = await redis.strings([keys.hold, keys.tableState(name), letterKeys.tableState(name), ...ids.map((id) => keys.row(entity, id)), ...parkedIds.map((id) => keys.parkedMark(name, id))]);
+    const parked = parkedIds.length === 0 ? [] : [...parkedIds.map((id) => keys.parkedMark(name, id)), letterKeys.tableState(name)];
+    const [hold = null, state = null, ...texts] = await redis.strings([keys.hold, keys.tableState(name), ...ids.map((id) => keys.row(entity, id)), ...parked]);
     const stored = new Map<string, StoredRow>();
     for (const [i, id] of ids.entries()) {
       const text = texts[i];
       if (text) stored.set(rowName(entity, id), readStored(keys.row(entity, id), text));
     }
     const marks = new Map(parkedIds.map((id, i) => [id, texts[ids.length + i] ?? '']));
-    return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks, letters: parseTableState(letterState).generation };
+    return { hold: parseHold(hold), stateText: state ?? '', state: parseTableState(state), stored, marks, letters: parseTableState(texts[ids.length + parkedIds.length] ?? null).generation };
   }
 
   async #readFor(table: Table, decoded: Decoded<TableEvent>[]): Promise<Reading> {
