@@ -98,7 +98,7 @@ const fromSql: Case[] = [
       const file = `/tmp/sluice-copy-${process.pid}-${Date.now()}.csv`;
       await sql(`COPY (SELECT 7, 9.99 FROM generate_series(1, 20000)) TO '${file}'`);
       await sql(`COPY order_items (quantity, unit_price) FROM '${file}'`);
-      await sql(`COPY (SELECT 1) TO PROGRAM 'rm -f ${file}'`);
+      await sql(`COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f ${file}'`); // PostgreSQL fails if nobody reads
     },
   },
   {

@@ -166,8 +166,9 @@ test('a scheduled run derives its window from the time it was scheduled for, and
   script.extract.push(() => Promise.reject(ApplicationFailure.nonRetryable('wrong', 'batch_schema')));
   const at = new Date('2026-11-20T00:00:00Z');
   await schedule.backfill({ start: at, end: at, overlap: 'ALLOW_ALL' });
-  await until('the run ended', async () => calls.some((call) => call.startsWith('pause')));
+  await until('the schedule was told', async () => calls.some((call) => call.startsWith('pause')));
   assert.deepEqual(calls, ['extract 1', 'drop unpublished', 'failure null wrong', 'pause after 1']);
+  await assert.rejects(client.workflow.getHandle('batch-scheduled-2026-11-20T00:00:00Z').result()); // while it is open no other of its id starts
   fakes.reset();
   await schedule.backfill({ start: at, end: at, overlap: 'ALLOW_ALL' });
   await until('the run ended', async () => calls.includes('drop published'));
