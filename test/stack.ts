@@ -71,7 +71,7 @@ export async function freshEnvironment(extra: Record<string, string> = {}): Prom
     BATCH_INTERVAL_SECONDS: '86400',
     ...extra,
   };
-  for (const name of portSettings) env[name] ??= String(await findFreePort());
+  for (const name of portSettings) env[name] ??= String(await findFreePort(portSettings.map((other) => Number(env[other]))));
   return { dir, env };
 }
 

@@ -9,7 +9,7 @@ import { alertsTopic, deadLetterTopic, groups, heartbeatTopic, notificationTopic
 import { tables } from '../domain/tables/registry.ts';
 import { eventSizes } from './event-size.ts';
 import { jvmCommand } from './jvm.ts';
-import { findFreePort, probePort } from './ports.ts';
+import { findFreePort, portsOf, probePort } from './ports.ts';
 import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import { runCommand } from './run-command.ts';
@@ -29,11 +29,12 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
     name: 'kafka',
     ports: [settings.KAFKA_PORT],
     stopSignal: 'SIGTERM',
+    firstStartsMost: 2, // another process may take the port of its controller beforehand
     command: async (signal) => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const values = {
         KAFKA_PORT: settings.KAFKA_PORT,
-        KAFKA_CONTROLLER_PORT: await findFreePort(),
+        KAFKA_CONTROLLER_PORT: await findFreePort(portsOf(settings)),
         KAFKA_DATA_DIR: storage,
         MESSAGE_BYTES_MAX: messageBytesMax,
         REQUEST_BYTES_MAX: requestBytesMax,

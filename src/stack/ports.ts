@@ -12,6 +12,7 @@ const portOwners = {
   ...{ TEMPORAL_PORT: 'temporal', TEMPORAL_UI_PORT: 'temporal', WORKER_METRICS_PORT: null },
 } as const satisfies Partial<Record<keyof Settings, ServerName | null>>;
 export const portSettings = Object.keys(portOwners) as (keyof typeof portOwners)[];
+export const portsOf = (settings: Settings): number[] => portSettings.map((name) => settings[name]);
 
 /** Throws port_taken with one line per port that cannot be used. */
 export async function requireFreePorts(settings: Settings): Promise<void> {
@@ -35,12 +36,13 @@ export async function requireFreePorts(settings: Settings): Promise<void> {
 }
 
 /**
- * A port nobody listens on now, below the range that systems give to outgoing connections (32768 and up on Linux):
- * between the choice and the start of its server no connection can take it.
+ * A port nobody listens on now and that is none of `meant`, those whose servers are yet to start; below the range that
+ * systems give to outgoing connections (32768 and up on Linux): between the choice and the start of its server no connection can take it.
  */
-export async function findFreePort(): Promise<number> {
+export async function findFreePort(meant: readonly number[] = []): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_768);
+    if (meant.includes(port)) continue;
     const code = await tryPort(port);
     if (code === null) return port;
     if (code !== 'EADDRINUSE') throw new Error(`no port could be opened on ${loopback} (${code})`);

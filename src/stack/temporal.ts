@@ -5,7 +5,7 @@ import { loopback } from '../access.ts';
 import type { AttributeType } from '../adapters/temporal.ts';
 import { inheritedEnvironment, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { findFreePort } from './ports.ts';
+import { findFreePort, portsOf } from './ports.ts';
 import { layoutOf } from './project.ts';
 import { serverEnvironment, type ServerSpec } from './server-spec.ts';
 import type { Tools } from './tools.ts';
@@ -27,14 +27,14 @@ export function temporalServer(settings: Settings, tools: Tools): ServerSpec {
     firstStartsMost: 3, // its services listen on ports that it picks beforehand, and another process may be quicker
     command: async () => {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      httpPort = await findFreePort();
+      httpPort = await findFreePort(portsOf(settings));
       const options = {
         ip: loopback,
         port: settings.TEMPORAL_PORT,
         'ui-ip': loopback,
         'ui-port': settings.TEMPORAL_UI_PORT,
         'http-port': httpPort,
-        'metrics-port': await findFreePort(),
+        'metrics-port': await findFreePort([...portsOf(settings), httpPort]),
         'db-filename': join(dir, 'temporal.sqlite'),
         namespace,
         'log-level': 'warn',
