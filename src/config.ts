@@ -162,7 +162,7 @@ export const settings = {
   GEO_SHARE_PERCENT: count(80, 1, 99).describe("A larger share of a minute's new customers from one state is told (geographic_anomaly), percent"),
   GEO_CUSTOMERS_MIN: count(6, 1, 1_000_000).describe('With fewer new customers in the minute geographic_anomaly says nothing'),
   ORDER_RATE_WARM_MINUTES: count(50, 5, 10_000).describe('order_rate says nothing before it has learnt from so many closed minutes; a few are enough for a try, and cost false alerts'),
-  ALERT_GAP_SECONDS: count(300, 1, 86_400).describe('Crossings of one rule and entity that are at most this far apart are one episode, seconds of event time'),
+  ALERT_GAP_SECONDS: count(300, 1, 86_400).describe('Crossings of one rule and entity that are at most this far apart are one episode, seconds of event time; less than ALERT_QUIET_SECONDS'),
   ALERT_WEBHOOK_URL: secretUrl().describe('Address that is told of alerts as CloudEvents, signed with ALERT_WEBHOOK_SECRET; without it no webhook'),
   ALERT_WEBHOOK_SECRET: secret().describe('Key of the signature X-Sluice-Signature; needed with ALERT_WEBHOOK_URL'),
   ALERT_SLACK_URL: secretUrl().describe('Address of a Slack incoming webhook, or of what takes the same; without it no Slack'),

@@ -1,5 +1,5 @@
 /** A real Temporal server and a worker with the built workflows for one test file; activities are the test's own. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,9 +42,16 @@ export async function startTemporal(activities: object, { suggestedHistoryEvents
   });
   const { signal } = new AbortController();
   const spec = temporalServer(settings, await fetchTools(settings.SLUICE_TOOLS_DIR, createProgress(() => undefined), signal));
-  const { file, args, env } = await spec.command(signal);
-  const server = spawn(file, [...args, '--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${suggestedHistoryEvents}`, '--dynamic-config-value', `frontend.WorkflowTimeSkippingEnabled=${skipTime}`], { env, stdio: 'ignore' });
-  await until('Temporal', () => (spec.ready as () => Promise<unknown>)().then(() => true, () => false));
+  const dynamic = [`limit.historyCount.suggestContinueAsNew=${suggestedHistoryEvents}`, `frontend.WorkflowTimeSkippingEnabled=${skipTime}`].flatMap((value) => ['--dynamic-config-value', value]);
+  const start = async (): Promise<ChildProcess> => {
+    const { file, args, env } = await spec.command(signal);
+    return spawn(file, [...args, ...dynamic], { env, stdio: 'ignore' });
+  };
+  let server = await start();
+  await until('Temporal', async () => {
+    if (server.exitCode !== null) server = await start(); // another process has taken a port that it had picked
+    return (spec.ready as () => Promise<unknown>)().then(() => true, () => false);
+  });
   const address = `127.0.0.1:${settings.TEMPORAL_PORT}`;
   const [connection, workerConnection] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
   if (skipTime) skipTimeOf(connection);

@@ -67,7 +67,7 @@ export async function measureRuleCost(lab: Lab, target: LabRedis, events: number
     const processor = new CdcProcessor({ redis, keys, tables, status: createReplicaStatus(redis, keys), topicPrefix: 'bench', changesMax: 0, deadLetters: async () => undefined, failpoint: () => undefined, windows: createStreamWindows({ redis, keys, latenessMs, limits }) });
     const over = new AbortController();
     const from = { cpu: process.cpuUsage(), redis: cpuSeconds(target.pid) };
-    const watching = watchAnomalies({ redis, keys, producer: { send: async () => new Map<number, bigint>() }, topic: '', limits, gapMs: 300_000, latenessMs, isAppliedUpTo: async () => true, log: createLogger('bench', 'error'), failpoint: () => undefined }, over.signal);
+    const watching = watchAnomalies({ redis, keys, producer: { send: async () => new Map<number, bigint>() }, topic: '', limits, gapMs: 300_000, latenessMs, appliedUpTo: async (sourceMs) => sourceMs, log: createLogger('bench', 'error'), failpoint: () => undefined }, over.signal);
     await Promise.all(
       partitions.map(async (records, i) => {
         for (let at = 0; at < records.length; at += batchRecords) await processor.apply(claims[i]!, records.slice(at, at + batchRecords));

@@ -16,6 +16,7 @@ import { inspectWindows, type WindowDeps } from '../batch/windows.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Failpoint } from '../telemetry/failpoint.ts';
 import { recordTables, type BackfillActivities, type BatchActivities } from '../workflows/batch-contract.ts';
+import { whileBeating } from './while-beating.ts';
 
 export interface BatchDeps extends Publication, WindowDeps {
   redis: Publication['redis'];
@@ -42,8 +43,6 @@ interface Work {
   /** Told to Temporal with the next heartbeat. */
   progress: (details: unknown) => void;
 }
-
-const heartbeatMs = 3_000;
 
 export function createBatchActivities(deps: BatchDeps): BatchActivities & BackfillActivities {
   const { staging } = deps;
@@ -128,18 +127,17 @@ async function inScratch<T extends object>({ scratchDir, memoryMb, threads }: Ba
   const { activityId, attempt, workflowExecution } = context.info;
   const dir = join(scratchDir, `${workflowExecution?.runId}-${activityId}-${attempt}`);
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  let details: unknown = null;
-  const beat = setInterval(() => context.heartbeat(details), heartbeatMs);
   let duck: DuckDb | undefined;
   try {
-    duck = await openDuckDb({ dir, memoryMb, threads });
-    const result = await work({ duck, dir, signal: context.cancellationSignal, progress: (told) => (details = told) });
+    const result = await whileBeating(async (progress) => {
+      duck = await openDuckDb({ dir, memoryMb, threads });
+      return work({ duck, dir, signal: context.cancellationSignal, progress });
+    });
     return { ...result, seconds: Math.round(performance.now() - startMs) / 1000 };
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled; // rejects with what Temporal expects of a cancelled activity
     throw error;
   } finally {
-    clearInterval(beat);
     await duck?.close();
     await rm(dir, { recursive: true, force: true });
   }

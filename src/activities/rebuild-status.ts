@@ -10,6 +10,8 @@ import type { Keys } from '../domain/keys.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { readColumns, whyUnreadable } from '../replica/columns.ts';
+import { findGaps } from '../replica/fence.ts';
+import { readEnds } from '../replica/lag.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
 import type { RebuildActivities } from '../workflows/contract.ts';
 
@@ -34,8 +36,11 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
   const findGap = async (table: string): Promise<string> => {
     const why = await whyCut(status, table);
     if (why) return `the topic of ${table} was cut (${why})`;
-    const begun = (await admin.offsets(tableTopic(topicPrefix, table))).find(({ low }) => low > 0n);
-    return begun ? `the topic of ${table} no longer has its beginning (partition ${begun.partition} starts at ${begun.low})` : '';
+    const topics = [tableTopic(topicPrefix, table)];
+    const begun = (await readEnds({ admin, topics })).find(({ low }) => low > 0n);
+    if (begun) return `the topic of ${table} no longer has its beginning (partition ${begun.partition} starts at ${begun.low})`;
+    const [gap] = await findGaps({ admin, redis, keys, topics }); // it was made anew, and no consumer has claimed it since
+    return gap === undefined ? '' : `the topic of ${table} is another than was read (${gap})`;
   };
 
   /** Every row that was read would be rejected. */
@@ -67,7 +72,7 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
       for (const { table, columns, cut } of tables) {
         if (columns) await redis.setFields(keys.columns, { [table]: columns });
         await status.clear(table, 'drift', scopes.columns);
-        if ((await whyCut(status, table)) === cut) await status.clear(table, 'rebuilding', scopes.cut); // another cut is the next rebuild's
+        await status.clear(table, 'rebuilding', scopes.cut, cut); // another cut is the next rebuild's
         if (mode === 'all') await status.clear(table, 'halted', scopes.slot);
         await status.clear(table, 'rebuilding', scopes.rebuild);
       }

@@ -19,6 +19,7 @@ import { tables as replicated } from '../domain/tables/registry.ts';
 import type { Table } from '../domain/tables/table.ts';
 import { notificationTopic, tableTopic } from '../domain/topics.ts';
 import { readColumns, whyUnreadable } from '../replica/columns.ts';
+import { findGaps } from '../replica/fence.ts';
 import { lagBehind, readEnds } from '../replica/lag.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
@@ -26,6 +27,7 @@ import { sweepTable, type SweepCounts } from '../replica/sweep.ts';
 import { raiseGeneration, readTableState } from '../replica/table-state.ts';
 import type { NotedEnd, RebuildActivities, Round, RoundTable } from '../workflows/contract.ts';
 import { whyCut } from './rebuild-status.ts';
+import { whileBeating } from './while-beating.ts';
 
 export interface RebuildDeps {
   redis: RedisStore;
@@ -51,11 +53,13 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
   const topicOf = (table: string): string => tableTopic(topicPrefix, table);
 
   const noteEnds = async (tables: string[]): Promise<NotedEnd[]> =>
-    (await readEnds({ admin, topics: tables.map(topicOf) })).map((end) => ({ ...end, high: String(end.high) }));
+    (await readEnds({ admin, topics: tables.map(topicOf) })).map(({ topic, partition, high }) => ({ topic, partition, high: String(high) }));
 
+  /** A topic that was made anew ends before what was noted, and is not applied before its claim has started it over. */
   const countLeft = async (side: Keys, ends: NotedEnd[]): Promise<number> => {
     const lags = await lagBehind({ redis, keys: side }, ends.map((end) => ({ ...end, high: BigInt(end.high) })));
-    return lags.reduce((left, { events }) => left + events, 0);
+    const left = lags.reduce((sum, { events }) => sum + events, 0);
+    return left || (await findGaps({ admin, redis, keys: side, topics: topicsOf(ends) })).length;
   };
 
   /** Notes what there is, then makes the new generations by `raise`. */
@@ -72,11 +76,12 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
   };
 
   return {
-    rewindTables: async (tables) => {
-      const ends = await noteEnds(tables);
-      const refs = (table: string) => ends.filter(({ topic }) => topic === topicOf(table)).map(({ topic, partition }) => ({ topic, partition }));
-      return { ends, round: await begin(tables, (table) => rewindTable(redis, keys, refs(table), table)) };
-    },
+    rewindTables: (tables) =>
+      whileBeating(async () => {
+        const ends = await noteEnds(tables);
+        const refs = (table: string) => ends.filter(({ topic }) => topic === topicOf(table)).map(({ topic, partition }) => ({ topic, partition }));
+        return { ends, round: await begin(tables, (table) => rewindTable(redis, keys, refs(table), table)) };
+      }),
     beginRound: async (tables, anew = false) => {
       const round = await begin(tables, (table) => raiseGeneration(redis, keys, table, anew));
       const ofStream = await streamed();
@@ -85,7 +90,7 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
     },
     noteEnds,
     waitApplied: async (ends) => {
-      const now = await readEnds({ admin, topics: [...new Set(ends.map(({ topic }) => topic))] });
+      const now = await readEnds({ admin, topics: topicsOf(ends) });
       const there = ends.map((end) => ({ ...end, high: lower(end.high, now.find((one) => one.topic === end.topic && one.partition === end.partition)?.high ?? 0n) }));
       for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
         const topics = (await streamed()).map(topicOf);
@@ -98,17 +103,17 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
       const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
       return tables.every((then, i) => states[i]!.generation === then.generation && states[i]!.mark === then.mark && !isAltered(then, columns[then.table]));
     },
-    sweepOlder: (round) => sweepOlder({ redis, keys, stream, latenessMs }, round),
+    sweepOlder: (round) => whileBeating((tell) => sweepOlder({ redis, keys, stream, latenessMs, tell }, round)),
   };
 }
 
-/** A topic that was made anew ends before what was noted; that it was is found when all is read. */
+const topicsOf = (ends: NotedEnd[]): string[] => [...new Set(ends.map(({ topic }) => topic))];
 const lower = (noted: string, now: bigint): string => (now < BigInt(noted) ? String(now) : noted);
 
 /** A row whose image was rejected when it was read again keeps the one it has. The stream's memory is swept after the replica, and not counted. */
-async function sweepOlder({ redis, keys, stream, latenessMs }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys }, { tables }: Round): Promise<number> {
+async function sweepOlder({ redis, keys, stream, latenessMs, tell }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys; tell: (progress: unknown) => void }, { tables }: Round): Promise<number> {
   const { cancellationSignal: signal } = Context.current();
-  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, isSpared: (mark: ParkedMark) => mark.generation >= generation, onProgress: (done: SweepCounts) => Context.current().heartbeat({ table, ...done }) });
+  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, isSpared: (mark: ParkedMark) => mark.generation >= generation, onProgress: (done: SweepCounts) => tell({ table, ...done }) });
   const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
   let swept = 0;
   for (const { table, generation, stream: streamGeneration } of tables) {

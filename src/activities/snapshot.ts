@@ -22,6 +22,8 @@ export interface SnapshotDeps {
   topicPrefix: string;
   /** Name of the connector and of its slot. */
   connector: string;
+  /** It is registered with this when it is gone. */
+  config: Record<string, string>;
 }
 
 type SourceSide = Pick<RebuildActivities, 'requestSnapshot' | 'followScan' | 'stopSnapshot' | 'stopConnector' | 'resetSource' | 'resumeConnector' | 'forgetHistory'>;
@@ -30,7 +32,7 @@ const sliceMs = 5000;
 const pollMs = 250;
 const stopBudgetMs = 90_000;
 
-export function createSnapshotActivities({ admin, kafka, connect, source, topicPrefix, connector }: SnapshotDeps): SourceSide {
+export function createSnapshotActivities({ admin, kafka, connect, source, topicPrefix, connector, config }: SnapshotDeps): SourceSide {
   const signal = async (id: string, type: string, tables: string[]): Promise<void> => {
     // Debezium writes two rows per chunk and reads signals from the log: what stands in the table is read by nobody.
     await source.query('DELETE FROM cdc.signal WHERE id <> $1', [id]);
@@ -79,6 +81,7 @@ export function createSnapshotActivities({ admin, kafka, connect, source, topicP
       await connect.deleteSourceOffsets(connector);
     },
     resumeConnector: async () => {
+      await connect.applyConnector(connector, config); // of one that is gone nobody is told: it is read anew anyway, or that it must be is told
       await connect.resume(connector);
     },
     forgetHistory: async (tables) => {

@@ -12,9 +12,11 @@ import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import type { Table } from '../domain/tables/table.ts';
 import { describeDrift, readColumns, whyUnreadable } from '../replica/columns.ts';
+import { hasWorked } from '../replica/connector.ts';
 import { createReplicaStatus, type Condition } from '../replica/status.ts';
 import type { Finding, SupervisorActivities } from '../workflows/contract.ts';
 import { scopes } from './rebuild-status.ts';
+import { whileBeating } from './while-beating.ts';
 
 export interface SuperviseDeps {
   redis: RedisStore;
@@ -59,23 +61,23 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
   };
 
   return {
-    watchPipeline: async (failures, quietMs) => {
-      const { cancellationSignal: signal } = Context.current();
-      const startedMs = Date.now();
-      const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
-      for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
-        Context.current().heartbeat();
-        await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
-        const conditions = await status.conditions();
-        const running = await answer(() => findRegistered(deps, conditions));
-        const finding =
-          (await findLostChanges(deps, running, conditions)) ??
-          (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
-          (await findStaleTable(deps, conditions));
-        if (finding) return finding;
-      }
-      return { kind: 'quiet' };
-    },
+    watchPipeline: (failures, quietMs) =>
+      whileBeating(async () => {
+        const { cancellationSignal: signal } = Context.current();
+        const startedMs = Date.now();
+        const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
+        for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
+          await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
+          const conditions = await status.conditions();
+          const running = await answer(() => findRegistered(deps, conditions));
+          const finding =
+            (await findLostChanges(deps, running, conditions)) ??
+            (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
+            (await findStaleTable(deps, conditions));
+          if (finding) return finding;
+        }
+        return { kind: 'quiet' };
+      }),
     restartConnector: async (onlyFailed) => {
       // A silent one may hang on a connection that only the other side has lost: until PostgreSQL gives it up, the slot is taken.
       const ownSession = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = $1 AND usename = current_user';
@@ -90,25 +92,12 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
   };
 }
 
-/**
- * Null when it is not registered. One that was (Kafka has lost the topics of Connect) is registered anew: it remembers nothing,
- * so what the slot had not delivered is skipped, deletes among it, and every table is read again.
- */
+/** Null when it is not registered. One that was (Kafka has lost the topics of Connect) is registered anew. */
 async function findRegistered(deps: SuperviseDeps, conditions: Condition[]): Promise<ConnectorStatus | null> {
-  const { connect, connector, redis, keys, tables, registerConnector } = deps;
+  const { connect, connector, registerConnector } = deps;
   const running = await connect.connectorStatus(connector);
-  if (running !== null || isSlotTold(conditions) || !(await hasWorked(deps)) || (await connect.isRegistered(connector))) return running;
-  const status = createReplicaStatus(redis, keys);
-  for (const { name } of tables) await status.set(name, 'rebuilding', scopes.cut, 'the connector was gone, and begins anew');
-  await registerConnector();
-  return null;
-}
-
-/** A heartbeat came through, and over the Kafka that this Connect belongs to. */
-async function hasWorked({ connect, redis, keys }: SuperviseDeps): Promise<boolean> {
-  const [heartbeat, identity] = await redis.strings([keys.heartbeat, keys.identity]);
-  if (!heartbeat || !identity) return false;
-  return (JSON.parse(identity) as { cluster?: string }).cluster === (await connect.worker()).kafka_cluster_id;
+  if (running === null && !isSlotTold(conditions) && (await hasWorked(deps)) && !(await connect.isRegistered(connector))) await registerConnector();
+  return running;
 }
 
 const isSlotTold = (conditions: Condition[]): boolean => conditions.some(({ scope, state }) => scope === scopes.slot && state === 'halted');

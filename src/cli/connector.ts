@@ -1,13 +1,13 @@
 /** `sluice connector apply|status|restart`: the Debezium connector, by hand. Its supervisor restarts what fails by itself. */
 import type { Command } from 'commander';
 import { access } from '../access.ts';
-import { connectRedis } from '../adapters/redis.ts';
+import { connectRedis, type RedisStore } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
 import { loadSettings, type Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { createReplicaStatus } from '../replica/status.ts';
-import { connectClientOf, connectorConfig, connectorName } from '../stack/connector.ts';
+import { connectClientOf, connectorName, registerConnector as register } from '../stack/connector.ts';
 import { projectRoot } from '../stack/project.ts';
 import { supervisorStateQuery, supervisorWorkflowId, type SupervisorState } from '../workflows/contract.ts';
 import { unhealthyCode } from './status.ts';
@@ -34,7 +34,7 @@ export function registerConnector(program: Command): void {
   };
   add('status', 'Show connector, tasks and supervisor; exit code 3 when they do not run', report);
   add('apply', 'Register the connector as debezium/connector.json and the settings say; does nothing when it is', async (settings) => ({
-    result: await connectClientOf(settings).applyConnector(connectorName, connectorConfig(settings)),
+    result: await withReplica(settings, (redis) => register(settings, redis)),
   }));
   add('restart', 'Restart connector and tasks, or resume them when they were stopped', restart);
 }
@@ -63,7 +63,7 @@ async function readSupervisor(settings: Settings): Promise<SupervisorState | nul
 
 async function restart(settings: Settings): Promise<{ result: string }> {
   const client = connectClientOf(settings);
-  const lost = await whySlotLost(settings);
+  const lost = await withReplica(settings, (redis) => whySlotLost(settings, redis));
   if (lost) throw new PipelineError('slot_lost', lost);
   const state = (await client.connectorStatus(connectorName))?.connector.state;
   if (state === 'STOPPED' || state === 'PAUSED') {
@@ -75,11 +75,15 @@ async function restart(settings: Settings): Promise<{ result: string }> {
 }
 
 /** After changes were lost a restart would only hide it. */
-async function whySlotLost(settings: Settings): Promise<string | undefined> {
+async function whySlotLost(settings: Settings, redis: RedisStore): Promise<string | undefined> {
+  const conditions = await createReplicaStatus(redis, createKeys(settings.REDIS_KEY_PREFIX)).conditions();
+  return conditions.find(({ state, scope }) => state === 'halted' && scope === 'slot')?.why;
+}
+
+async function withReplica<T>(settings: Settings, work: (redis: RedisStore) => Promise<T>): Promise<T> {
   const redis = connectRedis({ ...access.replica(settings), name: 'sluice-connector', failFast: true });
   try {
-    const conditions = await createReplicaStatus(redis, createKeys(settings.REDIS_KEY_PREFIX)).conditions();
-    return conditions.find(({ state, scope }) => state === 'halted' && scope === 'slot')?.why;
+    return await work(redis);
   } finally {
     await redis.close();
   }

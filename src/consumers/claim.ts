@@ -10,6 +10,7 @@ import type { Keys } from '../domain/keys.ts';
 import { decideStart } from '../domain/start-position.ts';
 import { isNewerSpec } from '../domain/tables/spec.ts';
 import { partitionName, type PartitionRef } from '../domain/topics.ts';
+import { readFence } from '../replica/fence.ts';
 import { decodeReply, encodeCommit, expectFence, type Commit, type Fence } from '../replica/commit.ts';
 import type { ReplicaStatus } from '../replica/status.ts';
 import { changeTogether, nextGeneration } from '../replica/table-state.ts';
@@ -99,10 +100,10 @@ async function countPartitions({ redis, keys }: ClaimContext, topic: string, cou
 }
 
 async function claimFence(context: ClaimContext, ref: PartitionRef, epoch: number, log: { low: bigint; high: bigint }): Promise<ClaimResult> {
-  const { redis, keys, spec } = context;
-  const [[stored = null], owner] = await Promise.all([redis.strings([keys.offset(ref.topic, ref.partition)]), redis.hash(keys.owner(ref.topic, ref.partition))]);
-  const claim: Claim = { ...ref, epoch, spec, offset: stored === null ? null : BigInt(stored), expect: null };
-  const start = decideStart({ offset: claim.offset, fingerprint: owner['last'] || null, seen: owner['seen'] ?? null }, log);
+  const { spec } = context;
+  const fence = await readFence(context, ref);
+  const claim: Claim = { ...ref, epoch, spec, offset: fence.offset, expect: null };
+  const start = decideStart(fence, log);
   if ('gap' in start) return startOver(context, claim, start.offset, start.gap);
   return { claim: { ...claim, expect: start.expect }, start: start.offset };
 }

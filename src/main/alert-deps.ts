@@ -9,6 +9,8 @@ import { parseRoutes, routesToAll, type AlertRoutes } from '../domain/alert-rout
 export function alertDeps(settings: Settings): Omit<AlertDeps, 'redis' | 'keys'> {
   const { ALERT_ESCALATE_L2_SECONDS: l2, ALERT_ESCALATE_L3_SECONDS: l3, ALERT_TIMEOUT_MS: timeoutMs, ALERT_WEBHOOK_URL: webhook, ALERT_SLACK_URL: slack } = settings;
   if (l3 <= l2) throw new ConfigError(`ALERT_ESCALATE_L3_SECONDS (${l3}) must be more than ALERT_ESCALATE_L2_SECONDS (${l2})`);
+  const { ALERT_GAP_SECONDS: gap, ALERT_QUIET_SECONDS: quiet } = settings;
+  if (gap >= quiet) throw new ConfigError(`ALERT_GAP_SECONDS (${gap}) must be less than ALERT_QUIET_SECONDS (${quiet}): an alert that is over would take up crossings that nobody is told of`);
   const senders: Partial<Record<Channel, SendNotice>> = {
     ...(webhook && { webhook: createWebhook({ url: webhook, secret: requireSecret(settings, 'ALERT_WEBHOOK_SECRET'), timeoutMs }) }),
     ...(slack && { slack: createSlack({ url: slack, timeoutMs }) }),

@@ -28,7 +28,7 @@ await runProcess('stream-consumer', (context) => {
       deadLetters: () => async () => undefined, // the CDC consumer keeps them
       windows: (redis, keys) => createStreamWindows({ redis, keys, latenessMs, limits }),
       beside: ({ redis, keys, producer, admin, topics }, signal) =>
-        watchAnomalies({ redis, keys, producer, topic: alertsTopic, limits, gapMs: settings.ALERT_GAP_SECONDS * 1000, latenessMs, isAppliedUpTo: createProgress({ admin, redis, keys, topics }), log, failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR) }, signal),
+        watchAnomalies({ redis, keys, producer, topic: alertsTopic, limits, gapMs: settings.ALERT_GAP_SECONDS * 1000, latenessMs, appliedUpTo: createProgress({ admin, redis, keys, topics }), log, failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR) }, signal),
     },
     context,
   );

@@ -23,7 +23,7 @@ import type { Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
-import { connectClientOf, connectorConfig, connectorName } from '../stack/connector.ts';
+import { connectClientOf, connectorConfig, connectorName, registerConnector } from '../stack/connector.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
@@ -122,7 +122,6 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ? createRedisStaging({ redis, keys, ttlMs, bytesMax: settings.BATCH_STAGING_BYTES_MAX })
       : createDirectoryStaging({ dir: access.stagingDir(settings), ttlMs });
   const makeMissingTopics = (): Promise<void> => topicMaker.makeMissing(topicSpecs(settings));
-  const registerConnector = (): Promise<unknown> => shared.connect.applyConnector(connectorName, connectorConfig(settings));
   const silentMs = Math.max(settings.CONNECTOR_SILENT_MS, 6 * settings.HEARTBEAT_INTERVAL_MS);
   return {
     activities: {
@@ -148,8 +147,8 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createAlertSweepActivities({ redis, keys, temporal })),
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
-      ...translateFailures(createSnapshotActivities({ ...shared, kafka, source })),
-      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, silentMs, makeMissingTopics, registerConnector })),
+      ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };

@@ -24,8 +24,8 @@ export interface LagSource {
 /** `high` is the next offset to be written. */
 export type PartitionEnd = PartitionRef & Pick<PartitionBounds, 'high'>;
 
-export const readEnds = async ({ admin, topics }: Pick<LagSource, 'admin' | 'topics'>): Promise<PartitionEnd[]> =>
-  (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map(({ partition, high }) => ({ topic, partition, high }))))).flat();
+export const readEnds = async ({ admin, topics }: Pick<LagSource, 'admin' | 'topics'>): Promise<(PartitionRef & PartitionBounds)[]> =>
+  (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((bounds) => ({ topic, ...bounds }))))).flat();
 
 export const readLag = async (source: LagSource): Promise<PartitionLag[]> => lagBehind(source, await readEnds(source));
 

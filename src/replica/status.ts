@@ -22,13 +22,14 @@ export interface Condition {
 
 /** `reader`: who tells, when it is not the replica's consumer; what it says is told apart from what that one says. A re-reading is for all of them. */
 export function createReplicaStatus(redis: RedisStore, keys: Keys, reader?: string) {
-  const tell = (table: string, condition: string, why: string): Promise<unknown> => redis.tellStatus([keys.conditions, keys.status], [table, condition, why]);
+  const tell = (table: string, condition: string, why: string, only?: string): Promise<unknown> => redis.tellStatus([keys.conditions, keys.status], [table, condition, why, ...(only === undefined ? [] : [only])]);
   const nameOf = (table: string, state: ConditionState, scope: string): string => `${table} ${state} ${reader && state !== 'rebuilding' ? `${reader} ` : ''}${scope}`;
   return {
     /** The table is looked after: its state is told even when nothing is the matter. */
     present: (table: string): Promise<unknown> => tell(table, '', ''),
     set: (table: string, state: ConditionState, scope: string, why: string): Promise<unknown> => tell(table, nameOf(table, state, scope), reader ? `${reader}: ${why}` : why),
-    clear: (table: string, state: ConditionState, scope: string): Promise<unknown> => tell(table, nameOf(table, state, scope), ''),
+    /** `only`: unless it has got another reason since. */
+    clear: (table: string, state: ConditionState, scope: string, only?: string): Promise<unknown> => tell(table, nameOf(table, state, scope), '', only),
     conditions: async (): Promise<Condition[]> =>
       Object.entries(await redis.hash(keys.conditions)).map(([field, why]) => {
         const [table = '', state = '', ...scope] = field.split(' ');

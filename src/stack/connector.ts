@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { access } from '../access.ts';
 import { createConnectClient, type ConnectClient } from '../adapters/connect.ts';
+import type { RedisStore } from '../adapters/redis.ts';
 import type { Settings } from '../config.ts';
+import { createKeys } from '../domain/keys.ts';
+import { tellBegunAnew } from '../replica/connector.ts';
 import { sourceTls } from './connect-security.ts';
 import { eventSizes } from './event-size.ts';
 import { inProject } from './project.ts';
@@ -13,6 +16,13 @@ import { fillTemplate } from './template.ts';
 export const connectorName = 'sluice';
 
 export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(access.connectUrl(settings));
+
+/** Registers the connector, or changes it to what the settings say. `redis`: the replica. */
+export async function registerConnector(settings: Settings, redis: RedisStore): Promise<'unchanged' | 'applied'> {
+  const connect = connectClientOf(settings);
+  if (!(await connect.isRegistered(connectorName))) await tellBegunAnew({ connect, redis, keys: createKeys(settings.REDIS_KEY_PREFIX) });
+  return connect.applyConnector(connectorName, connectorConfig(settings));
+}
 
 /** The connector as debezium/connector.json defines it, with this stack's addresses and names filled in. */
 export function connectorConfig(settings: Settings): Record<string, string> {

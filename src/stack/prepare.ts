@@ -8,7 +8,7 @@ import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal } from '../adapters/temporal.ts';
 import type { Settings } from '../config.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { connectClientOf, connectorConfig, connectorName } from './connector.ts';
+import { registerConnector } from './connector.ts';
 import { ensureTopics } from './kafka.ts';
 import { prepareDatabase } from './postgres.ts';
 import { awaitServer } from './probes.ts';
@@ -33,7 +33,7 @@ export function prepareServers(settings: StackSettings, answered: Record<ServerN
   const topics = step('Topics', () => ensureTopics(settings), { after: [answered.kafka] });
   const replica = isGiven(settings, 'redis') ? step('Redis user', () => prepareReplica(settings), { after: [answered.redis], detail: describeUser }) : answered.redis;
   const workflows = isGiven(settings, 'temporal') ? step('Search attributes', () => prepareWorkflows(settings), { after: [answered.temporal] }) : answered.temporal;
-  const connector = step('Debezium connector', () => register(settings, signal), { after: [schema, topics, answered.connect] });
+  const connector = step('Debezium connector', () => register(settings, signal), { after: [schema, topics, replica, answered.connect] });
   return { schema, topics, replica, workflows, connector };
 }
 
@@ -100,15 +100,18 @@ async function prepareWorkflows(settings: Settings): Promise<void> {
 
 /** Kafka Connect answers 409 while its group forms: worth another try until the budget is used up. */
 async function register(settings: Settings, signal: AbortSignal): Promise<void> {
-  const client = connectClientOf(settings);
-  const config = connectorConfig(settings);
-  for (const deadline = Date.now() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
-    try {
-      await client.applyConnector(connectorName, config);
-      return;
-    } catch (error) {
-      if (!(error instanceof PipelineError) || error.action !== 'retry' || Date.now() > deadline) throw error;
+  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-setup', failFast: true });
+  try {
+    for (const deadline = Date.now() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
+      try {
+        await registerConnector(settings, redis);
+        return;
+      } catch (error) {
+        if (!(error instanceof PipelineError) || error.action !== 'retry' || Date.now() > deadline) throw error;
+      }
     }
+  } finally {
+    await redis.close();
   }
 }
 

@@ -2,7 +2,7 @@
  * What an alert has to say: first through the storm gate, then to each channel in order, each channel by itself.
  * Invariant: what is queued is in the carried state, so nothing is lost when the workflow continues as new; a channel never waits for another.
  */
-import { ActivityFailure, ApplicationFailure, CancellationScope, condition, isCancellation, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, CancellationScope, TimeoutFailure, condition, isCancellation, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { AlertLevel } from '../domain/alert.ts';
 import type { AlertFacts, Channel, Notice, NoticeKind } from '../domain/alert-notice.ts';
 import { noticeText } from '../domain/alert-notice.ts';
@@ -178,6 +178,7 @@ export class AlertOutbox {
       return; // stays queued for the run that follows
     }
     if (wasStopped || delivery.withdrawn) return this.#settle(delivery, 'withdrawn', attempts, '');
+    if (attempts === 0 && isTimeout(error) && patched('untried-notice')) return; // no worker has got as far as to an answer: stays queued
     const reason = messageOf(error);
     const isFirst = this.#carry.state.failing[channel] === undefined;
     this.#carry.state.failing[channel] = reason;
@@ -236,6 +237,8 @@ export class AlertOutbox {
 
 /** About this alert alone. */
 const isOwn = (kind: NoticeKind): boolean => kind === 'opened' || kind === 'escalated' || kind === 'reminded';
+
+const isTimeout = (error: unknown): boolean => error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
 
 /** The activity says in its failure how often it has tried. */
 function attemptsOf(error: unknown): number {

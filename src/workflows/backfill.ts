@@ -109,6 +109,7 @@ async function runWindow(window: BatchWindow, progress: BackfillProgress, childr
       staticDetails: batchDetails,
     });
     children.set(end, child);
+    if (progress.paused && patched('pause-just-begun')) await Promise.allSettled([child.signal(pauseSignal)]); // it could not be reached before
     await child.result();
     progress.completed += 1;
   } catch (error) {

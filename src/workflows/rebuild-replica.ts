@@ -9,14 +9,11 @@ import { messageOf } from './failure-text.ts';
 const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as const;
 /** Servers may be away for as long as they like: each attempt is short, and what cannot work is not repeated. */
 const act = proxyActivities<RebuildActivities>({ startToCloseTimeout: '2 minutes', retry });
+/** They walk over all keys. */
+const atWork = { startToCloseTimeout: '12 hours', heartbeatTimeout: '30 seconds', cancellationType: 'WAIT_CANCELLATION_COMPLETED', retry } as const;
+const { sweepOlder, rewindTables } = proxyActivities<Pick<RebuildActivities, 'sweepOlder' | 'rewindTables'>>(atWork);
 /** They wait in slices of a few seconds: a worker that died is missed soon. */
 const { followScan: lookAtScan, waitApplied } = proxyActivities<Pick<RebuildActivities, 'followScan' | 'waitApplied'>>({ startToCloseTimeout: '20 seconds', retry });
-const { sweepOlder } = proxyActivities<Pick<RebuildActivities, 'sweepOlder'>>({
-  startToCloseTimeout: '12 hours',
-  heartbeatTimeout: '30 seconds',
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  retry,
-});
 
 /** TRUNCATEs do not come in endless rows; whatever disturbs this often needs a person. */
 const roundsMax = 10;
@@ -44,7 +41,7 @@ const modes = { topic: rebuildFromTopic, snapshot: rebuildBySnapshot, all: rebui
 async function rebuildFromTopic(progress: RebuildProgress): Promise<void> {
   enter(progress, 'applying');
   progress.round = 1;
-  const { round, ends } = await act.rewindTables(progress.tables);
+  const { round, ends } = await rewindTables(progress.tables);
   await applyUpTo(progress, ends);
   if (patched('undisturbed-topic') && !(await act.isUndisturbed(round))) {
     Object.assign(progress, { mode: 'snapshot', round: 0, note: 'truncated, altered or begun anew while its topic was read: reading from the source instead' });
@@ -60,7 +57,10 @@ async function rebuildBySnapshot(progress: RebuildProgress): Promise<void> {
     await act.requestSnapshot(tables, signalId);
     return (await followScan(progress, begun, false)) ? begun : null;
   });
-  await sweepAndFinish(progress, round);
+  await sweepOnly(progress, round);
+  const isTold = progress.rowsSwept === 0 && round.tables.every(({ cut }) => cut === ''); // all that the rows are is in their topics
+  if (!isTold && patched('forget-history')) await act.forgetHistory(tables);
+  await act.finishRebuild(round, progress.mode);
 }
 
 /** What the topics hold is applied before the generations are raised: old changes must not come under the new ones. */

@@ -71,8 +71,12 @@ test('a connector that says RUNNING and is silent is restarted, and what it owed
   for (const side of session) side.unpipe().pause();
   const deafMs = performance.now();
   const owed = await newRow();
-  await until('heartbeats are missing', async () => ((await stack.status()).heartbeat?.ageMs ?? 0) > missedMs);
-  assert.equal((await report()).state, 'RUNNING', 'its own word');
+  await until('heartbeats are missing', async () => {
+    const { ts } = JSON.parse((await stack.redis.strings([stack.keys.heartbeat]))[0]!) as { ts: string };
+    return Date.now() - Date.parse(ts) > missedMs;
+  });
+  const own = await connectClientOf(stack.settings).connectorStatus(connectorName);
+  assert.deepEqual([own?.connector.state, ...own!.tasks.map(({ state }) => state)], ['RUNNING', 'RUNNING'], 'its own word');
   assert.ok(!(await arrived(owed)) && (await replicating()) === session);
   landed(t, 'the connector is silent and says RUNNING');
 

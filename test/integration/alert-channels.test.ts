@@ -17,13 +17,17 @@ type Receiver = Awaited<ReturnType<typeof startReceiver>>;
 let receiver: Receiver;
 let elsewhere: Receiver;
 let webhook: SendNotice;
+/** For an answer that does not come. */
+let impatient: SendNotice;
 let slack: SendNotice;
 
 before(async () => {
   [receiver, elsewhere] = await Promise.all([startReceiver(), startReceiver()]);
   const url = (path: string): Secret => new Secret(receiver.origin + path);
-  webhook = createWebhook({ url: url('/hook?token=s3cret'), secret: new Secret('key'), timeoutMs: 500 });
-  slack = createSlack({ url: url('/services/s3cret'), timeoutMs: 500 });
+  const hook = { url: url('/hook?token=s3cret'), secret: new Secret('key') };
+  webhook = createWebhook({ ...hook, timeoutMs: 10_000 });
+  impatient = createWebhook({ ...hook, timeoutMs: 500 });
+  slack = createSlack({ url: url('/services/s3cret'), timeoutMs: 10_000 });
 });
 beforeEach(() => {
   receiver.reset();
@@ -79,7 +83,7 @@ test('what the other side answers decides whether another try is worth while', a
   ];
   for (const [answer, code] of tried) {
     receiver.answers.push(answer);
-    assert.equal((await failureOf(webhook)).code, code, String(answer));
+    assert.equal((await failureOf(answer === null ? impatient : webhook)).code, code, String(answer));
   }
   assert.equal(receiver.received.length, tried.length, 'one attempt each');
   receiver.answers.push((response) => response.writeHead(429, { 'retry-after': '30' }).end());

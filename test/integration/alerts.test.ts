@@ -32,7 +32,7 @@ const letters: string[] = [];
 
 before(async () => {
   [redis, receiver] = await Promise.all([startRedis(), startReceiver()]);
-  const options = { url: new Secret(`${receiver.origin}/s3cret`), timeoutMs: 1000 };
+  const options = { url: new Secret(`${receiver.origin}/s3cret`), timeoutMs: 10_000 };
   const deps: AlertDeps = {
     ...{ redis: redis.store, keys, quietSeconds: 3600, deliverySeconds: 60, stormMost: 3, escalateSeconds: [{ level: 2 as const, afterSeconds: 300 }] },
     senders: { webhook: createWebhook({ ...options, secret: new Secret('s3cret-key') }), slack: createSlack(options) },
@@ -195,5 +195,5 @@ test('an update that the workflow refuses is told in its own words', async () =>
   await isTold(refusing);
   await assert.rejects(temporal.updateWorkflow(idOf(refusing), acknowledgeUpdate, ['', '']), (error: unknown) => error instanceof PipelineError && error.code === 'bad_argument' && /by must be text/.test(error.message));
   assert.equal(await temporal.updateWorkflow('alert/bulk_orders/nobody/1', acknowledgeUpdate, ['ann', '']), null);
-  assert.ok((await temporal.listOpen('alertLifecycle')).some(({ id, attributes }) => id === idOf(refusing) && attributes['AlertStatus'] === 'notified'));
+  await until('the list shows it as notified', async () => (await temporal.listOpen('alertLifecycle')).some(({ id, attributes }) => id === idOf(refusing) && attributes['AlertStatus'] === 'notified'));
 });

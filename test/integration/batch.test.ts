@@ -32,7 +32,13 @@ interface Status {
   running: Record<string, unknown>;
   latest: { run_id: string; window: { start: string; end: string }; quality_verdict: string; records_processed: Record<string, number> } | null;
 }
-const status = async (): Promise<Status> => JSON.parse((await stack.sluice('batch', 'status', '--json')).stdout) as Status;
+/** What a command tells, once Temporal answers it. */
+const told = <T>(...args: string[]): Promise<T> =>
+  until(`${args.join(' ')} tells something`, async () => {
+    const { stdout } = await stack.sluice(...args, '--json');
+    return stdout === '' ? undefined : (JSON.parse(stdout) as T);
+  });
+const status = (): Promise<Status> => told('batch', 'status');
 const latestRun = async (): Promise<string | null> => (await stack.redis.strings([stack.keys.batchLatest('customers')]))[0] ?? null;
 const newRun = (than: string | null): Promise<string> => until('another run is published', async () => ((await latestRun()) !== than && (await latestRun())) || undefined, 60_000);
 
@@ -101,7 +107,7 @@ test('a backfill can be paused, resumed and cancelled; cancelled, nothing of it 
   const name = 'test';
   const started = await stack.sluice('backfill', '--from', from, '--to', to, '--concurrency', '2', '--id', name);
   assert.equal(started.code, 0, started.stderr);
-  const progress = async () => (JSON.parse((await stack.sluice('backfill', 'status', name, '--json')).stdout) as { status: string; progress: { completed: number; running: string[] } });
+  const progress = () => told<{ status: string; progress: { completed: number; running: string[] } }>('backfill', 'status', name);
   await stack.sluice('backfill', 'pause', name);
   const paused = (await progress()).progress.completed;
   assert.ok(paused < 8);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { connectClientOf, connectorName } from '../../src/stack/connector.ts';
 import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
@@ -49,6 +50,37 @@ test('a connector task that failed is restarted', async () => {
   await stack.db.query('ALTER ROLE sluice_replication LOGIN');
   await until('it runs again', async () => (await connector()).state === 'RUNNING', 180_000);
   await assertVerified(stack);
+});
+
+/** As if Kafka had lost the topics of Connect: it knows neither the connector nor how far it was. */
+async function forgetConnector(): Promise<void> {
+  const connect = connectClientOf(stack.settings);
+  await connect.stop(connectorName);
+  await until('it is stopped', async () => (await connect.connectorStatus(connectorName))?.tasks.length === 0);
+  await until('its offsets are deleted', () => connect.deleteSourceOffsets(connectorName).then(() => true, () => false));
+  assert.equal((await fetch(`http://127.0.0.1:${stack.settings.CONNECT_PORT}/connectors/${connectorName}`, { method: 'DELETE' })).status, 204);
+}
+
+test('a connector that is gone and is registered by hand begins anew: what it skips is read from the source, and the topic is not taken for the whole again', async () => {
+  const [order] = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount, status) VALUES (1.00, 'set aside') RETURNING id"); // a status that the generator leaves alone
+  const row = async (): Promise<string | null> => (await stack.redis.strings([stack.keys.row('order', String(order!.id))]))[0] ?? null;
+  await until('the order', async () => (await row()) !== null);
+  const { pid } = (await stack.status()).processes.find(({ name }) => name === 'worker')!;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await forgetConnector();
+    await stack.db.query(`DELETE FROM orders WHERE id = ${order!.id}`);
+    const { code, stderr } = await stack.sluice('connector', 'apply');
+    assert.equal(code, 0, stderr);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await until('the order is gone', async () => (await row()) === null, 120_000);
+  await until('healthy', async () => (await stack.status()).healthy, 120_000);
+  await assertVerified(stack);
+  const { stdout } = await stack.sluice('rebuild', '--table', 'orders', '--json');
+  assert.match((JSON.parse(stdout) as { note: string }).note, /no longer has its beginning/);
+  assert.equal(await row(), null, 'its creation is still in the topic');
 });
 
 test('a slot that is gone halts every table, and resync --all makes the replica exact', async () => {

@@ -61,6 +61,7 @@ const fromSql: Case[] = [
     run: async () => {
       const truncates = await stats('order_items', 't');
       await inTransaction(
+        'LOCK TABLE order_items IN ACCESS EXCLUSIVE MODE', // before any of its rows: the generator writes too
         'INSERT INTO order_items (quantity, unit_price) SELECT g, 1.25 FROM generate_series(1, 3000) g',
         'UPDATE order_items SET quantity = quantity + 1',
         'TRUNCATE order_items',
@@ -74,7 +75,7 @@ const fromSql: Case[] = [
     name: 'TRUNCATE with CASCADE empties every table it reaches, once each',
     run: async () => {
       const before = await Promise.all(['customers', 'orders', 'order_items'].map((table) => stats(table, 't')));
-      await sql('TRUNCATE customers CASCADE');
+      await inTransaction('LOCK TABLE order_items, orders, customers IN ACCESS EXCLUSIVE MODE', 'TRUNCATE customers CASCADE');
       await until('three truncates are counted', async () => {
         const now = await Promise.all(['customers', 'orders', 'order_items'].map((table) => stats(table, 't')));
         return now.every((t, i) => t === before[i]! + 1);
@@ -85,11 +86,14 @@ const fromSql: Case[] = [
   {
     name: 'TRUNCATE while other partitions of the table lag behind it and run ahead of it',
     run: async () => {
+      const truncates = await stats('order_items', 't');
       for (let round = 0; round < 3; round += 1) {
         await sql('INSERT INTO order_items (quantity, unit_price) SELECT g, 2.50 FROM generate_series(1, 5000) g');
         await sql('TRUNCATE order_items');
         await sql('INSERT INTO order_items (quantity, unit_price) SELECT g, 3.50 FROM generate_series(1, 5000) g');
       }
+      await until('the truncates are counted', async () => (await stats('order_items', 't')) === truncates + 3, 120_000);
+      await until('the table runs again', async () => (await stack.redis.hash(stack.keys.status))['order_items'] === 'running', 120_000);
     },
   },
   {

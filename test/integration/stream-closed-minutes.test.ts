@@ -37,8 +37,8 @@ beforeEach(async () => {
   for (const of of [topic, heartbeatTopic('shop')]) await redis.admin.setFields(keys.owner(of, 0), { epoch: '1' });
 });
 
-const judge = (isAppliedUpTo: ClosedMinutesDeps['isAppliedUpTo'] = async () => true, publish = async (): Promise<void> => undefined): Promise<void> =>
-  judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, isAppliedUpTo }, publish);
+const judge = (appliedUpTo: ClosedMinutesDeps['appliedUpTo'] = async (sourceMs) => sourceMs, publish = async (): Promise<void> => undefined): Promise<void> =>
+  judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, appliedUpTo }, publish);
 /** Enough has passed for so many minutes to be closed. */
 const pass = (minutes: number): Promise<unknown> => redis.store.set(keys.of('stream:clock'), String(firstMs + minutes * minuteMs + latenessMs));
 const fillWindows = async (): Promise<void> => {
@@ -62,10 +62,10 @@ async function judgeFirst(): Promise<void> {
 test('who freezes before it judges and wakes after another has judged ten minutes judges none of them again', async () => {
   await judgeFirst();
   let told = 0;
-  const freeze = async (): Promise<boolean> => {
+  const freeze = async (sourceMs: number): Promise<number> => {
     await pass(11);
     await judge();
-    return true;
+    return sourceMs;
   };
   await judge(freeze, async () => void (told += 1));
   await assertJudged(11);
@@ -88,10 +88,10 @@ test('who is overtaken while it publishes a minute leaves it and those after it 
 
 test('who freezes before it notes the first minute of all does not take it back later', async () => {
   await pass(0);
-  await judge(async () => {
+  await judge(async (sourceMs) => {
     await judgeFirst();
     await judge();
-    return true;
+    return sourceMs;
   });
   await assertJudged(1);
 });
@@ -118,15 +118,15 @@ test('minutes during which Kafka Connect was away are judged when what happened 
   const backlog = placed.map((ms, n) => ({ ...aChange({ after: anOrder({ id: n + 1, order_date: new Date(ms).toISOString() }), offset: n, commitMs: ms }), timestampMs: String(resumedMs + 1000) }));
   let end = 0;
   const offsets = async () => [{ partition: 0, low: 0n, high: BigInt(end) }];
-  const isAppliedUpTo = createProgress({ admin: { offsets }, redis: redis.store, keys, topics: [topic] });
+  const appliedUpTo = createProgress({ admin: { offsets }, redis: redis.store, keys, topics: [topic] });
   const closed = async (): Promise<string | null | undefined> => (await redis.admin.strings([keys.of('stream:closed')]))[0];
   const apply = async (records: typeof backlog): Promise<void> => {
     assert.deepEqual(await processor.apply(orders, records), { result: 'applied' });
-    await judge(isAppliedUpTo);
+    await judge(appliedUpTo);
   };
 
   await beat(0, firstMs + latenessMs);
-  await judge(isAppliedUpTo);
+  await judge(appliedUpTo);
   assert.equal(await closed(), String(firstMs));
   end = backlog.length;
   await beat(1, resumedMs);
@@ -137,4 +137,21 @@ test('minutes during which Kafka Connect was away are judged when what happened 
   assert.equal(await closed(), String(firstMs), 'before the last record of the backlog');
   await apply(backlog.slice(-1));
   await assertJudged(ordersBy.length);
+});
+
+test('a stream that stays a minute and a half behind has its minutes judged all the same', async () => {
+  await pass(0);
+  await judge();
+  await fillWindows();
+  let end = 0;
+  const appliedUpTo = createProgress({ admin: { offsets: async () => [{ partition: 0, low: 0n, high: BigInt(end) }] }, redis: redis.store, keys, topics: [topic] });
+  for (let minute = 1; minute <= ordersBy.length; minute += 1) {
+    end = 10 * minute;
+    await pass(minute);
+    for (const behind of [15, 11]) {
+      await redis.admin.set(keys.offset(topic, 0), String(Math.max(0, end - behind)));
+      await judge(appliedUpTo);
+    }
+  }
+  await assertJudged(ordersBy.length - 2);
 });

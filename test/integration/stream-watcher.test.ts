@@ -90,7 +90,7 @@ async function look(failpoint: (name: string) => void = () => undefined): Promis
       return new Map<number, bigint>();
     },
   };
-  const watching = watchAnomalies({ redis: redis.store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, isAppliedUpTo: async () => true, log, failpoint }, stop.signal);
+  const watching = watchAnomalies({ redis: redis.store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, appliedUpTo: async (sourceMs) => sourceMs, log, failpoint }, stop.signal);
   await until('everything was looked at', async () => (await redis.admin.hashes([keys.of(watched.touched), keys.of(watched.outbox)])).every((hash) => Object.keys(hash).length === 0));
   stop.abort();
   await watching;

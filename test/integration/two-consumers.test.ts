@@ -109,7 +109,7 @@ test('of two processes with one instance id the earlier ends, naming the setting
   const earlier = start('twin');
   await shared(2);
   const later = start('twin');
-  const [code] = (await once(earlier.child, 'exit', { signal: AbortSignal.timeout(60_000) })) as [number];
+  const [code] = (await once(earlier.child, 'close', { signal: AbortSignal.timeout(60_000) })) as [number];
   assert.equal(code, 1);
   assert.match(earlier.log(), /Another consumer has joined the group under the same KAFKA_INSTANCE_ID/);
   await untilAllMove(await shared(2));

@@ -5,14 +5,17 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { tryLock, withLock } from '../../src/stack/lock.ts';
 
+/** Names of locks are the machine's. */
+const path = `/some/path/${process.pid}`;
+
 test('a lock is held by one, per path and purpose', async () => {
-  const held = await tryLock('/some/path', 'test');
+  const held = await tryLock(path, 'test');
   assert.ok(held);
-  assert.equal(await tryLock('/some/path', 'test'), null);
-  (await tryLock('/some/path', 'another'))?.release();
+  assert.equal(await tryLock(path, 'test'), null);
+  (await tryLock(path, 'another'))?.release();
 
   let waited = 0;
-  const second = withLock('/some/path', 'test', () => (waited += 1), async () => 'done');
+  const second = withLock(path, 'test', () => (waited += 1), async () => 'done');
   await new Promise((resolve) => setImmediate(resolve));
   held.release();
   assert.equal(await second, 'done');
@@ -20,13 +23,13 @@ test('a lock is held by one, per path and purpose', async () => {
 });
 
 test('a holder that is killed leaves no lock behind', async () => {
-  const script = `import { tryLock } from './src/stack/lock.ts'; await tryLock('/killed', 'test'); console.log('held'); setInterval(() => {}, 1000);`;
+  const script = `import { tryLock } from './src/stack/lock.ts'; await tryLock('${path}', 'killed'); console.log('held'); setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  assert.equal(await tryLock('/killed', 'test'), null);
+  assert.equal(await tryLock(path, 'killed'), null);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const lock = await tryLock('/killed', 'test');
+  const lock = await tryLock(path, 'killed');
   assert.ok(lock);
   lock.release();
 });

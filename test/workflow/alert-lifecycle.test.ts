@@ -54,6 +54,7 @@ const inAnHour = (): string => new Date(Date.now() + 3_600_000).toISOString();
 
 test('an alert is told once to every channel, waits, and is resolved by a person; whoever was told is told of the end', async () => {
   const { update, result, become, alert, message } = await open();
+  await until('both are told', async () => attempts.length === 2);
   await become('notified');
   assert.deepEqual([...attempts].sort(), ['opened slack', 'opened webhook']);
   await update(resolveUpdate, 'ann', 'a fair sale');
@@ -170,8 +171,8 @@ test('an occurrence at the moment a snooze ends is counted and changes nothing e
 });
 
 test('occurrences are counted once each, however often they come, and are not told', async () => {
-  const { message, again, state, become, update, result } = await open({ type: 'low_stock', severity: 'MEDIUM' }); // of a severity that does not escalate, however far time is skipped
-  await become('notified');
+  const { message, again, state, update, result } = await open({ type: 'low_stock', severity: 'MEDIUM' }); // of a severity that does not escalate, however far time is skipped
+  await until('both are told', async () => attempts.length === 2);
   for (const n of [2, 3, 3, 2, 4]) await again(n);
   await deliver(message);
   const now = await state();

@@ -81,6 +81,17 @@ test('a delivery that is being tried is taken along into the run that follows, u
   assert.equal(((await alert.result()) as AlertState).occurrences, 200);
 });
 
+test('a notice that nobody has tried within its time stays queued, and is told when somebody does', async () => {
+  script.plan = { deliverySeconds: 2 };
+  script.before['opened webhook'] = [() => new Promise((_resolve, reject) => setTimeout(() => reject(new Error('too late')), 4_000))]; // for Temporal as if its worker were away
+  const { alert, state, update } = await open('waiting');
+  await until('both are told', async () => (await state()).notifications.filter(({ result }) => result === 'delivered').length === 2);
+  assert.deepEqual([...attempts].sort(), ['opened slack', 'opened webhook', 'opened webhook']);
+  assert.deepEqual((await state()).failing, {});
+  await update(resolveUpdate, 'ann', 'done');
+  await alert.result();
+});
+
 test('what has not passed the storm gate when the history ends is told by the run that follows, once', async () => {
   let release: () => void = () => undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -92,7 +103,7 @@ test('what has not passed the storm gate when the history ends is told by the ru
   };
   const { again, state, update, alert } = await open('gated');
   await until('the gate is asked', async () => asked === 1);
-  for (let n = 2; n <= 100; n += 1) await again(n);
+  await Promise.all(Array.from({ length: 99 }, (_, n) => again(1, n + 1))); // of as many partitions, within the five seconds of one attempt at the gate
   release();
   await until('it is told', async () => (await state()).status === 'notified');
   await until('both are told', async () => taken.length === 2);

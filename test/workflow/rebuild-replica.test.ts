@@ -16,12 +16,15 @@ let generation = 0;
 let disturbances = 0;
 /** What the next looks at Debezium's notifications tell; then the scan is done. */
 let scans: Partial<Scan>[] = [];
+/** Rows that a sweep finds, and why the tables were cut. */
+let stale = 0;
+let cut = '';
 let plan: (() => ReturnType<RebuildActivities['planRebuild']>) | null = null;
 
 const note = (call: string): void => void calls.push(call);
 const nextRound = (tables: string[]): Round => {
   generation += 1;
-  return { cursor: '0', tables: tables.map((table) => ({ table, generation, mark: '0', columns: '{}', cut: '' })) };
+  return { cursor: '0', tables: tables.map((table) => ({ table, generation, mark: '0', columns: '{}', cut })) };
 };
 const fakes: RebuildActivities = {
   planRebuild: async (_tables, mode) => (plan ? plan() : { mode, note: '' }),
@@ -45,7 +48,7 @@ const fakes: RebuildActivities = {
   isUndisturbed: async () => disturbances-- <= 0,
   sweepOlder: async ({ tables }) => {
     note(`sweep below ${tables[0]?.generation}`);
-    return 7;
+    return stale;
   },
   finishRebuild: async (_round, mode) => note(`finish ${mode}`),
   abandonRebuild: async (_tables, why) => note(`abandon ${why}`),
@@ -63,6 +66,8 @@ beforeEach(() => {
   scans = [];
   generation = 0;
   disturbances = 0;
+  stale = 0;
+  cut = '';
   plan = null;
 });
 after(() => temporal.stop());
@@ -76,7 +81,16 @@ test('a snapshot that was disturbed is read again, and only the last reading rem
   const result = (await (await start({})).result()) as RebuildProgress;
   assert.deepEqual(calls, ['announce', 'begin', 'signal 1', 'begin', 'signal 2', 'sweep below 2', 'finish snapshot']);
   assert.equal(result.round, 2);
-  assert.equal(result.rowsSwept, 7);
+});
+
+test('a topic that has not told of rows that are gone, or was cut, is not taken for the whole again', async () => {
+  for (const set of [() => void (stale = 7), () => void ([stale, cut] = [0, 'the topic was cut'])]) {
+    calls = [];
+    set();
+    const result = (await (await start({})).result()) as RebuildProgress;
+    assert.deepEqual(calls.slice(-2), ['forget history', 'finish snapshot']);
+    assert.equal(result.rowsSwept, stale);
+  }
 });
 
 test('a snapshot that the connector has forgotten is asked for again', async () => {

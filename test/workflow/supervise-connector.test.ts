@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, beforeEach, test } from 'node:test';
+import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { supervisorStateQuery, taskQueue, type Finding, type SupervisorActivities, type SupervisorState } from '../../src/workflows/contract.ts';
 import { until } from '../stack.ts';
@@ -14,12 +15,14 @@ let temporal: TestTemporal;
 let findings: (Finding | 'refused')[] = [];
 let looks: { failures: number; quietMs: number }[] = [];
 let looking = 0;
+let supervised = '';
 let done: string[] = [];
 let release: (reason: Error) => void = () => undefined;
 const failed: Finding = { kind: 'failed', why: 'ConnectException' };
 
 const activities: SupervisorActivities & { planRebuild: () => Promise<never> } = {
   watchPipeline: async (failures, quietMs) => {
+    if (Context.current().info.workflowExecution?.workflowId !== supervised) return { kind: 'quiet' }; // a look of the test before
     looks.push({ failures, quietMs });
     const finding = findings.shift();
     if (finding === 'refused') throw ApplicationFailure.nonRetryable('Redis refused a command: WRONGPASS', 'redis_refused');
@@ -46,6 +49,7 @@ beforeEach(() => {
 after(() => temporal.stop());
 
 async function supervise(id: string, work: (state: () => Promise<SupervisorState>) => Promise<void>): Promise<void> {
+  supervised = id;
   await temporal.client.workflow.start('superviseConnector', { workflowId: id, taskQueue });
   const handle = temporal.client.workflow.getHandle(id);
   await work(() => handle.query<SupervisorState>(supervisorStateQuery));

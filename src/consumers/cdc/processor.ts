@@ -168,7 +168,7 @@ export class CdcProcessor implements Processor {
     }
     if (letters.length === 0) return;
     const missing = letters.find(({ rejected }) => rejected.reason === 'unavailable_value');
-    if (missing) await this.#options.status.set(table.name, 'rebuilding', 'cut', missing.rejected.detail);
+    if (missing) await this.#options.status.set(table.name, 'rebuilding', 'cut', `${partitionName(claim)} at ${missing.record.offset}: ${missing.rejected.detail}`);
     await this.#options.deadLetters(claim, letters);
     for (const { record } of letters) told.add(`${record.offset} ${generation}`);
   }

@@ -18,8 +18,8 @@ export interface ClosedMinutesDeps {
   keys: Keys;
   limits: RuleLimits;
   latenessMs: number;
-  /** Asked after a heartbeat of that moment or a later one was applied. */
-  isAppliedUpTo: (sourceMs: number) => Promise<boolean>;
+  /** Asked after a heartbeat of that moment or a later one was applied; up to which moment that was asked about everything is. */
+  appliedUpTo: (sourceMs: number) => Promise<number>;
 }
 
 /** Time of the last heartbeat, by the source's clock. */
@@ -30,14 +30,15 @@ const learntKey = 'stream:learnt';
 const minutesMost = 60;
 
 export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<void> {
-  const { redis, keys, latenessMs, isAppliedUpTo } = deps;
+  const { redis, keys, latenessMs, appliedUpTo } = deps;
   const [clock, closed] = await redis.strings([keys.of(clockKey), keys.of(closedKey)]);
   if (!clock) return;
-  const closableMs = Math.floor((Number(clock) - latenessMs) / minuteMs) * minuteMs; // minutes before this are over
-  const firstMs = closed ? Math.max(Number(closed), closableMs - windowKeptMs) : closableMs; // what was before us is nobody's silence
-  if (firstMs >= closableMs && closed) return;
-  if (!(await isAppliedUpTo(closableMs + latenessMs))) return;
-  if (!closed) return void (await redis.claim(keys.of(closedKey), String(closableMs)));
+  const overMs = Math.floor((Number(clock) - latenessMs) / minuteMs) * minuteMs; // minutes before this are over
+  const firstMs = closed ? Math.max(Number(closed), overMs - windowKeptMs) : overMs;
+  if (closed && firstMs >= overMs) return;
+  const closableMs = Math.min(overMs, (await appliedUpTo(overMs + latenessMs)) - latenessMs); // and of those before this all is applied
+  if (closableMs === -Infinity) return;
+  if (!closed) return void (await redis.claim(keys.of(closedKey), String(closableMs))); // what was before us is nobody's silence
   let before = closed;
   for (let startMs = firstMs; startMs < Math.min(closableMs, firstMs + minutesMost * minuteMs); startMs += minuteMs) {
     if (!(await judgeMinute(deps, startMs, before, publish))) return;

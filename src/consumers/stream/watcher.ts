@@ -29,8 +29,8 @@ export interface WatcherDeps {
   /** Crossings of one entity that are no further apart are one alert. */
   gapMs: number;
   latenessMs: number;
-  /** Whether everything that was written up to this moment of the source's clock has been applied. */
-  isAppliedUpTo: (sourceMs: number) => Promise<boolean>;
+  /** Up to which moment of the source's clock everything that was written has been applied; of those it is asked about. */
+  appliedUpTo: (sourceMs: number) => Promise<number>;
   log: Logger;
   failpoint: Failpoint;
 }

@@ -1,0 +1,55 @@
+/**
+ * Goal: a topic that was made anew, which no consumer has claimed since, is neither read as a table's history nor taken for applied.
+ * Method: the activities over a real Redis; the topic's ends are given by hand, since the pipeline's own claims it within a second.
+ */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { createRebuildActivities } from '../../src/activities/rebuild.ts';
+import { createRebuildStatusActivities } from '../../src/activities/rebuild-status.ts';
+import { createKeys } from '../../src/domain/keys.ts';
+import { tableTopic } from '../../src/domain/topics.ts';
+import { startRedis, type TestRedis } from '../redis.ts';
+
+const keys = createKeys('{test}:');
+const topic = tableTopic('shop', 'orders');
+let redis: TestRedis;
+let highs: bigint[] = [];
+before(async () => {
+  redis = await startRedis('{test}:');
+});
+after(() => redis.stop());
+beforeEach(async () => {
+  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
+});
+
+/** Ends of the topic at each time they are asked for; the last of them from then on. */
+const offsets = async () => [{ partition: 0, low: 0n, high: (highs.length > 1 ? highs.shift() : highs[0])! }];
+const db = { query: async () => [] };
+const deps = () => ({ redis: redis.store, keys, admin: { offsets } as never, db, topicPrefix: 'shop', latenessMs: 0 });
+const setFence = (fence: number): Promise<unknown> => redis.admin.set(keys.offset(topic, 0), String(fence));
+const plan = () => createRebuildStatusActivities(deps()).planRebuild(['orders'], 'topic');
+const left = () => createRebuildActivities(deps()).waitApplied([{ topic, partition: 0, high: '1000' }]);
+
+test('a topic that ends before its fence is not read as the history', async () => {
+  await setFence(1000);
+  highs = [5n];
+  const { mode, note } = await plan();
+  assert.equal(mode, 'snapshot');
+  assert.match(note, /another than was read \(partition 0: the fence is 1000, but the topic ends at 5/);
+});
+
+test('a fence that goes on while it is looked at is beyond no end', async () => {
+  await setFence(1010);
+  highs = [1000n, 1000n, 1020n];
+  assert.deepEqual(await plan(), { mode: 'topic', note: '' });
+});
+
+test('what was noted is not applied before the claim has started the new topic over', async () => {
+  highs = [5n];
+  await setFence(1000);
+  assert.equal(await left(), 1);
+  await setFence(0);
+  assert.equal(await left(), 5);
+  await setFence(5);
+  assert.equal(await left(), 0);
+});
