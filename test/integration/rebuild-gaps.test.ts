@@ -8,6 +8,7 @@ import { createRebuildActivities } from '../../src/activities/rebuild.ts';
 import { createRebuildStatusActivities } from '../../src/activities/rebuild-status.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 
 const keys = createKeys('{test}:');
@@ -52,4 +53,14 @@ test('what was noted is not applied before the claim has started the new topic o
   assert.equal(await left(), 5);
   await setFence(5);
   assert.equal(await left(), 0);
+});
+
+test('a cut that is told while a rebuild ends is the next rebuild’s', async () => {
+  const status = createReplicaStatus(redis.store, keys);
+  const finish = (cut: string) => createRebuildStatusActivities(deps()).finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut }] }, 'snapshot');
+  await status.set('orders', 'rebuilding', 'cut', 'the second');
+  for (const earlier of ['', 'the first']) await finish(earlier);
+  assert.deepEqual((await status.conditions()).map(({ why }) => why), ['the second']);
+  await finish('the second');
+  assert.deepEqual(await status.conditions(), []);
 });
