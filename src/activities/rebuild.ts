@@ -20,7 +20,7 @@ import type { Table } from '../domain/tables/table.ts';
 import { notificationTopic, tableTopic } from '../domain/topics.ts';
 import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { findGaps } from '../replica/fence.ts';
-import { lagBehind, readEnds } from '../replica/lag.ts';
+import { lagBehind, lowerEnds, readEnds, type PartitionEnd } from '../replica/lag.ts';
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus } from '../replica/status.ts';
 import { sweepTable, type SweepCounts } from '../replica/sweep.ts';
@@ -56,8 +56,8 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
     (await readEnds({ admin, topics: tables.map(topicOf) })).map(({ topic, partition, high }) => ({ topic, partition, high: String(high) }));
 
   /** A topic that was made anew ends before what was noted, and is not applied before its claim has started it over. */
-  const countLeft = async (side: Keys, ends: NotedEnd[]): Promise<number> => {
-    const lags = await lagBehind({ redis, keys: side }, ends.map((end) => ({ ...end, high: BigInt(end.high) })));
+  const countLeft = async (side: Keys, ends: PartitionEnd[]): Promise<number> => {
+    const lags = await lagBehind({ redis, keys: side }, ends);
     const left = lags.reduce((sum, { events }) => sum + events, 0);
     return left || (await findGaps({ admin, redis, keys: side, topics: topicsOf(ends) })).length;
   };
@@ -90,8 +90,8 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
     },
     noteEnds,
     waitApplied: async (ends) => {
-      const now = await readEnds({ admin, topics: topicsOf(ends) });
-      const there = ends.map((end) => ({ ...end, high: lower(end.high, now.find((one) => one.topic === end.topic && one.partition === end.partition)?.high ?? 0n) }));
+      const noted = ends.map((end) => ({ ...end, high: BigInt(end.high) }));
+      const there = lowerEnds(noted, await readEnds({ admin, topics: topicsOf(noted) }));
       for (const deadlineMs = Date.now() + sliceMs; ; await delay(pollMs)) {
         const topics = (await streamed()).map(topicOf);
         const left = (await countLeft(keys, there)) + (await countLeft(stream, there.filter(({ topic }) => topics.includes(topic))));
@@ -107,8 +107,7 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
   };
 }
 
-const topicsOf = (ends: NotedEnd[]): string[] => [...new Set(ends.map(({ topic }) => topic))];
-const lower = (noted: string, now: bigint): string => (now < BigInt(noted) ? String(now) : noted);
+const topicsOf = (ends: PartitionEnd[]): string[] => [...new Set(ends.map(({ topic }) => topic))];
 
 /** A row whose image was rejected when it was read again keeps the one it has. The stream's memory is swept after the replica, and not counted. */
 async function sweepOlder({ redis, keys, stream, latenessMs, tell }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys; tell: (progress: unknown) => void }, { tables }: Round): Promise<number> {
@@ -120,7 +119,7 @@ async function sweepOlder({ redis, keys, stream, latenessMs, tell }: Pick<Rebuil
     swept += (await sweepTable({ ...olderThan(table, generation), keys, table: definitionOf(table) })).swept;
     if (streamGeneration !== undefined) await sweepTable({ ...olderThan(table, streamGeneration), keys: stream, table: streamTables.find(({ name }) => name === table)!, tend });
   }
-  return swept;
+  return Context.current().info.attempt > 1 ? Math.max(1, swept) : swept; // what an earlier attempt has removed is not known
 }
 
 const definitionOf = (name: string): Table => replicated.find((table) => table.name === name)!;

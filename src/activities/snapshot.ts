@@ -22,7 +22,7 @@ export interface SnapshotDeps {
   topicPrefix: string;
   /** Name of the connector and of its slot. */
   connector: string;
-  /** It is registered with this when it is gone. */
+  /** Its configuration, for when it is gone. */
   config: Record<string, string>;
 }
 
@@ -40,11 +40,13 @@ export function createSnapshotActivities({ admin, kafka, connect, source, topicP
     await source.query('INSERT INTO cdc.signal (id, type, data) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [id, type, data]);
   };
 
+  /** One that is gone is made: it may still be remembered how far it was, and nobody needs to be told, all is read anew. */
   const stopConnector = async (): Promise<void> => {
-    await connect.stop(connector);
+    if (await connect.isRegistered(connector)) await connect.stop(connector);
+    else await connect.createStopped(connector, config);
     await waitUntil('Kafka Connect to stop the connector', async () => {
       const status = await connect.connectorStatus(connector);
-      return status === null || (status.connector.state === 'STOPPED' && status.tasks.length === 0);
+      return status?.connector.state === 'STOPPED' && status.tasks.length === 0;
     });
   };
 
@@ -81,7 +83,6 @@ export function createSnapshotActivities({ admin, kafka, connect, source, topicP
       await connect.deleteSourceOffsets(connector);
     },
     resumeConnector: async () => {
-      await connect.applyConnector(connector, config); // of one that is gone nobody is told: it is read anew anyway, or that it must be is told
       await connect.resume(connector);
     },
     forgetHistory: async (tables) => {

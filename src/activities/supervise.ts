@@ -96,7 +96,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
 async function findRegistered(deps: SuperviseDeps, conditions: Condition[]): Promise<ConnectorStatus | null> {
   const { connect, connector, registerConnector } = deps;
   const running = await connect.connectorStatus(connector);
-  if (running === null && !isSlotTold(conditions) && (await hasWorked(deps)) && !(await connect.isRegistered(connector))) await registerConnector();
+  if (running === null && !isSlotTold(conditions) && !(await connect.isRegistered(connector)) && (await hasWorked(deps))) await registerConnector();
   return running;
 }
 

@@ -60,6 +60,8 @@ export function createConnectClient(baseUrl: string) {
       await ask('PUT', `/connectors/${name}/config`, wanted);
       return 'applied';
     },
+    /** Makes a connector that is not there; it does not run before it is resumed. */
+    createStopped: (name: string, config: Record<string, string>) => ask('POST', '/connectors', { name, config: { name, ...config }, initial_state: 'STOPPED' }),
     /** Told by its configuration: right after a start of Connect the status of a connector that is there is unknown. */
     isRegistered: async (name: string): Promise<boolean> => (await ask('GET', `/connectors/${name}/config`)) !== null,
     /** The worker's version and the Kafka cluster it belongs to. */

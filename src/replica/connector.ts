@@ -20,11 +20,11 @@ export async function hasWorked({ connect, redis, keys }: ReplicatedBy): Promise
 
 /**
  * To be called before a connector that is gone is registered, by whomever: what the slot had not delivered to the one that worked is
- * skipped, deletes among it, so every table is to be read again.
+ * skipped, deletes among it, so every table is to be read again. Told once more with the same `at` it changes nothing.
  */
-export async function tellBegunAnew(by: ReplicatedBy): Promise<void> {
+export async function tellBegunAnew(by: ReplicatedBy, at: Date): Promise<void> {
   if (!(await hasWorked(by))) return;
   const status = createReplicaStatus(by.redis, by.keys);
-  const why = `the connector was gone, and began anew at ${new Date().toISOString()}`; // of two times each is to be read after
+  const why = `the connector was gone, and began anew at ${at.toISOString()}`; // of two times each is to be read after
   for (const { name } of tables) await status.set(name, 'rebuilding', 'cut', why);
 }

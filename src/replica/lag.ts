@@ -27,6 +27,13 @@ export type PartitionEnd = PartitionRef & Pick<PartitionBounds, 'high'>;
 export const readEnds = async ({ admin, topics }: Pick<LagSource, 'admin' | 'topics'>): Promise<(PartitionRef & PartitionBounds)[]> =>
   (await Promise.all(topics.map(async (topic) => (await admin.offsets(topic)).map((bounds) => ({ topic, ...bounds }))))).flat();
 
+/** Ends that were noted, as far as the logs still go: one that was made anew may end before. */
+export const lowerEnds = (noted: PartitionEnd[], now: PartitionEnd[]): PartitionEnd[] =>
+  noted.map((end) => {
+    const high = now.find(({ topic, partition }) => topic === end.topic && partition === end.partition)?.high ?? 0n;
+    return high < end.high ? { ...end, high } : end;
+  });
+
 export const readLag = async (source: LagSource): Promise<PartitionLag[]> => lagBehind(source, await readEnds(source));
 
 /** The fence says what is applied; `seen` beside it, how far behind it there are only transaction markers. */

@@ -17,10 +17,10 @@ export const connectorName = 'sluice';
 
 export const connectClientOf = (settings: Settings): ConnectClient => createConnectClient(access.connectUrl(settings));
 
-/** Registers the connector, or changes it to what the settings say. `redis`: the replica. */
-export async function registerConnector(settings: Settings, redis: RedisStore): Promise<'unchanged' | 'applied'> {
+/** Registers the connector, or changes it to what the settings say. `redis`: the replica; `at`: the same for every try. */
+export async function registerConnector(settings: Settings, redis: RedisStore, at = new Date()): Promise<'unchanged' | 'applied'> {
   const connect = connectClientOf(settings);
-  if (!(await connect.isRegistered(connectorName))) await tellBegunAnew({ connect, redis, keys: createKeys(settings.REDIS_KEY_PREFIX) });
+  if (!(await connect.isRegistered(connectorName))) await tellBegunAnew({ connect, redis, keys: createKeys(settings.REDIS_KEY_PREFIX) }, at);
   return connect.applyConnector(connectorName, connectorConfig(settings));
 }
 

@@ -101,10 +101,11 @@ async function prepareWorkflows(settings: Settings): Promise<void> {
 /** Kafka Connect answers 409 while its group forms: worth another try until the budget is used up. */
 async function register(settings: Settings, signal: AbortSignal): Promise<void> {
   const redis = connectRedis({ ...access.replica(settings), name: 'sluice-setup', failFast: true });
+  const at = new Date();
   try {
-    for (const deadline = Date.now() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
+    for (const deadline = at.getTime() + registerBudgetMs; ; await wait(250, undefined, { signal })) {
       try {
-        await registerConnector(settings, redis);
+        await registerConnector(settings, redis, at);
         return;
       } catch (error) {
         if (!(error instanceof PipelineError) || error.action !== 'retry' || Date.now() > deadline) throw error;

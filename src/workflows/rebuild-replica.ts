@@ -10,8 +10,9 @@ const retry = { initialInterval: '1 second', maximumInterval: '30 seconds' } as 
 /** Servers may be away for as long as they like: each attempt is short, and what cannot work is not repeated. */
 const act = proxyActivities<RebuildActivities>({ startToCloseTimeout: '2 minutes', retry });
 /** They walk over all keys. */
-const atWork = { startToCloseTimeout: '12 hours', heartbeatTimeout: '30 seconds', cancellationType: 'WAIT_CANCELLATION_COMPLETED', retry } as const;
-const { sweepOlder, rewindTables } = proxyActivities<Pick<RebuildActivities, 'sweepOlder' | 'rewindTables'>>(atWork);
+const atWork = { startToCloseTimeout: '12 hours', heartbeatTimeout: '30 seconds', retry } as const;
+const { rewindTables } = proxyActivities<Pick<RebuildActivities, 'rewindTables'>>(atWork);
+const { sweepOlder } = proxyActivities<Pick<RebuildActivities, 'sweepOlder'>>({ ...atWork, cancellationType: 'WAIT_CANCELLATION_COMPLETED' });
 /** They wait in slices of a few seconds: a worker that died is missed soon. */
 const { followScan: lookAtScan, waitApplied } = proxyActivities<Pick<RebuildActivities, 'followScan' | 'waitApplied'>>({ startToCloseTimeout: '20 seconds', retry });
 
@@ -139,6 +140,7 @@ async function abandon(progress: RebuildProgress, error: unknown): Promise<void>
   const { mode, phase, tables } = progress;
   const cancelled = isCancellation(error);
   if (mode === 'snapshot' && phase === 'reading') await insist(() => act.stopSnapshot(tables, `stop-${workflowInfo().runId}`));
+  if (mode === 'snapshot' && phase === 'sweeping' && patched('forget-history')) await insist(() => act.forgetHistory(tables));
   if (mode === 'all' && phase !== 'planning') await insist(() => act.resumeConnector());
   const isHarmless = phase === 'planning' || (cancelled && mode === 'snapshot');
   const command = mode === 'all' ? 'sluice resync --all' : `sluice resync ${tables.join(' ')}`;

@@ -155,3 +155,17 @@ test('a stream that stays a minute and a half behind has its minutes judged all 
   }
   await assertJudged(ordersBy.length - 2);
 });
+
+test('a moment that was reached is not, once Redis was emptied and everything is read again', async () => {
+  let end = 10;
+  const appliedUpTo = createProgress({ admin: { offsets: async () => [{ partition: 0, low: 0n, high: BigInt(end) }] }, redis: redis.store, keys, topics: [topic] });
+  const fence = (offset: number): Promise<unknown> => redis.admin.set(keys.offset(topic, 0), String(offset));
+  await fence(10);
+  assert.equal(await appliedUpTo(firstMs), firstMs);
+  await redis.admin.delete([keys.offset(topic, 0)]);
+  assert.equal(await appliedUpTo(firstMs - minuteMs), -Infinity);
+  end = 4; // and the topic was made anew
+  assert.equal(await appliedUpTo(firstMs + minuteMs), -Infinity);
+  await fence(4);
+  assert.equal(await appliedUpTo(firstMs + minuteMs), firstMs + minuteMs);
+});
