@@ -6,7 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { openDuckDb, sqlText, type DuckDb } from '../adapters/duckdb.ts';
-import type { Database } from '../adapters/postgres.ts';
+import { snapshotGone, type Database } from '../adapters/postgres.ts';
 import { extract } from '../batch/extract.ts';
 import { dropLoaded, isLatest, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication } from '../batch/publish.ts';
 import { checkQuality } from '../batch/quality.ts';
@@ -56,7 +56,7 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
     transformTables: (input) => inScratch(deps, (on) => transformTables(deps, on, input)),
     loadRecords: (input) => inScratch(deps, (on) => loadRecords(deps, on, input)),
     recordFailure: async (report, { why }, isScheduled) => {
-      if (report.publish !== 'latest') await staging.drop(report.runId); // one orphan blocks every window of a backfill: not a copy of the shop for each
+      await staging.drop(report.runId); // of a blocked run: one orphan blocks every run that follows, not a copy of the shop for each
       return recordFailure(deps, report, why, isScheduled);
     },
     pauseSchedule: async (failures, why) => {
@@ -88,9 +88,19 @@ async function extractTables({ staging, connectSource, failpoint, readers, pageR
   try {
     const done = await extract({ db, duck, staging: failing, set, scratchDir: dir, readers, pageRows, pageBytes, signal, onProgress: progress, ...(snapshot !== null && { snapshot }) });
     return { set, ...done };
+  } catch (error) {
+    throw signal.aborted ? error : hopeless(error, snapshot !== null) ?? error;
   } finally {
     await db.close();
   }
+}
+
+/** What time does not heal, although for others it would. */
+function hopeless(error: unknown, isJoining: boolean): PipelineError | null {
+  const sqlstate = error instanceof PipelineError ? error.details['sqlstate'] : undefined;
+  if (sqlstate === '57014') return new PipelineError('source_refused', 'A statement of the extraction took longer than BATCH_STATEMENT_TIMEOUT_SECONDS: raise it, or lower BATCH_PAGE_ROWS', { cause: error });
+  if (!isJoining || typeof sqlstate !== 'string' || !['55P03', ...snapshotGone].includes(sqlstate)) return null;
+  return new PipelineError('source_refused', 'The snapshot that was to be read cannot be joined any more: its transaction has ended, or a table is about to be altered', { cause: error });
 }
 
 async function transformTables({ staging, failpoint }: BatchDeps, { duck, dir, signal }: Work, { set, window }: Input<'transformTables'>) {

@@ -132,7 +132,7 @@ function snapshotStart({ tables = [], join }: SnapshotOptions): string {
 }
 
 /** SQLSTATEs of a snapshot whose transaction has ended: the next attempt takes a new one. */
-const snapshotGone = ['42704', '22023', '55000'];
+export const snapshotGone = ['42704', '22023', '55000'];
 
 function aboutJoining(error: unknown): unknown {
   if (!(error instanceof PipelineError) || !snapshotGone.includes(String(error.details['sqlstate']))) return error;

@@ -64,7 +64,7 @@ export const relationship = (severity: Severity, table: BatchTable, column: stri
   name: `${table}.${column} is in ${target}`,
   table,
   severity,
-  failed: rowsWhere(table, `${column} NOT IN (SELECT id FROM ${target} WHERE id IS NOT NULL)`),
+  failed: rowsWhere(table, `${column} IS NOT NULL AND ${column} NOT IN (SELECT id FROM ${target} WHERE id IS NOT NULL)`),
   detail: (failed) => `${rows(failed)} of ${table} whose ${column} is not in ${target}`,
 });
 

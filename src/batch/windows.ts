@@ -13,7 +13,7 @@ export interface WindowDeps {
 
 const unfinished = new Set(['FAILED', 'TIMED_OUT', 'TERMINATED']);
 
-/** One state for each window. A result that is gone from Redis is missing, whatever Temporal remembers of its run. */
+/** One state for each window. A result that is gone from Redis is missing, whatever Temporal remembers of its run; one that a later run should have replaced has failed. */
 export async function inspectWindows({ redis, keys, temporal }: WindowDeps, windows: BatchWindow[]): Promise<WindowState[]> {
   const runs = await redis.strings(windows.map(({ end }) => keys.batchWindow('customers', end)));
   const summaries = await redis.strings(runs.map((run) => keys.batchSummary(run ?? '')));
@@ -21,8 +21,9 @@ export async function inspectWindows({ redis, keys, temporal }: WindowDeps, wind
     windows.map(async ({ start, end }, at) => {
       const status = (await temporal.describeWorkflow(batchWorkflowId(end)))?.status;
       if (status === 'RUNNING') return 'running';
-      if (startOf(summaries[at] ?? null) === start) return 'present';
-      return status !== undefined && unfinished.has(status) ? 'failed' : 'missing';
+      const hasFailed = status !== undefined && unfinished.has(status);
+      if (startOf(summaries[at] ?? null) === start) return hasFailed || status === 'CANCELLED' ? 'failed' : 'present';
+      return hasFailed ? 'failed' : 'missing';
     }),
   );
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { access } from '../access.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
@@ -22,7 +23,7 @@ import { formatReport } from '../verify/report.ts';
 import { sourceTables } from '../verify/source.ts';
 import { formatStreamReport, verifyStream } from '../verify/stream.ts';
 import { verify } from '../verify/verify.ts';
-import { batchWorkflowType, type BatchInput, type BatchResult } from '../workflows/batch-contract.ts';
+import { batchProgressQuery, batchWorkflowType, type BatchInput, type BatchResult } from '../workflows/batch-contract.ts';
 import { taskQueue } from '../workflows/contract.ts';
 import { createProgressLine } from './progress-line.ts';
 
@@ -75,21 +76,34 @@ async function verifyTheBatch(json: boolean): Promise<void> {
   const redis = connectRedis({ ...access.replica(settings), name: 'sluice-verify', failFast: true });
   const line = createProgressLine();
   try {
-    const { withTemporal } = await import('./follow-workflow.ts'); // only --batch asks Temporal
+    const { unlessAway, withTemporal } = await import('./follow-workflow.ts'); // only --batch asks Temporal
     await withTemporal(async (temporal) => {
+      const id = `batch-etl/verify/${randomUUID()}`;
+      const giveUp = (): Promise<unknown> => temporal.cancelWorkflow(id).catch(() => false);
+      endOnSignals(new AbortController(), async () => {
+        line.clear();
+        await giveUp(); // it would try to join a snapshot that is gone
+      });
+      /** Meanwhile the tables are locked against ALTER and TRUNCATE, and the shop behind those: nothing is waited for that nobody does. */
       const runBatch = async (snapshot: string): Promise<string> => {
-        const id = `batch-etl/verify/${randomUUID()}`;
         const input: BatchInput = { window, publish: 'none', snapshot };
         await temporal.startWorkflow({ id, type: batchWorkflowType, taskQueue, args: [input], note: 'sluice verify --batch' });
+        for (const deadlineMs = Date.now() + workerMsMax; !(await unlessAway(() => temporal.queryWorkflow(id, batchProgressQuery))); await delay(500)) {
+          if (Date.now() > deadlineMs) throw new PipelineError('temporal_unavailable', `No worker has taken ${id} up within ${workerMsMax / 1000} s: npx sluice status says which process is missing`);
+        }
         const result = await temporal.awaitResult<BatchResult>(id);
         if (result === null) throw new PipelineError('bad_argument', `${id} did not complete, there is nothing to compare: see Temporal's web interface`);
         return result.runId;
       };
       const deps = { db, redis, keys: createKeys(settings.REDIS_KEY_PREFIX), window, runBatch };
-      const report = await verifyBatch(deps, (step, checked) => line.show(0, `${step}: ${checked}`));
-      line.clear();
-      console.log(json ? JSON.stringify(report, null, 2) : formatBatchReport(report));
-      if (!report.ok) process.exitCode = 1;
+      try {
+        const report = await verifyBatch(deps, (step, checked) => line.show(0, `${step}: ${checked}`));
+        line.clear();
+        console.log(json ? JSON.stringify(report, null, 2) : formatBatchReport(report));
+        if (!report.ok) process.exitCode = 1;
+      } finally {
+        await giveUp();
+      }
     });
   } finally {
     line.clear();
@@ -98,6 +112,7 @@ async function verifyTheBatch(json: boolean): Promise<void> {
 }
 
 const releaseMsMax = 2_000;
+const workerMsMax = 30_000;
 
 /** The exit code a shell expects of a program that a signal has ended. What reads on meanwhile ends with the process. */
 function endOnSignals(stop: AbortController, tidy: () => Promise<void>): void {

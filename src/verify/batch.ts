@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Database, Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
+import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import { compareRow, type RowDifference } from './compare.ts';
 import { sourceTables } from './source.ts';
@@ -54,17 +55,19 @@ export async function verifyBatch(deps: BatchVerifyDeps, tell: (step: string, ch
 async function compareTable({ redis, keys, window }: BatchVerifyDeps, source: Queryable, table: (typeof tables)[number], report: BatchReport, tell: (checked: number) => void): Promise<number> {
   const key = keys.batchRecords(table, report.runId);
   const sql = sqlOf[table]!.replaceAll('$1', `'${window.end}'`).replaceAll('$2', `'${window.start}'`);
-  await source.query(`DECLARE records NO SCROLL CURSOR FOR ${sql}`);
+  await source.query(`DECLARE records NO SCROLL CURSOR FOR SELECT id, record::text AS record FROM (${sql}) AS made`);
   let checked = 0;
   for (;;) {
-    const rows = await source.query<{ id: string; record: object }>(`FETCH ${pageRows} FROM records`);
+    const rows = await source.query<{ id: string; record: string }>(`FETCH ${pageRows} FROM records`);
     if (rows.length === 0 || report.differences.length >= differencesMost) break;
     const found = await redis.fields(key, rows.map(({ id }) => id));
-    for (const [at, { id, record }] of rows.entries()) report.differences.push(...compareRow(`${key} ${id}`, timeColumns, JSON.stringify(record), found[at] ?? null));
+    for (const [at, { id, record }] of rows.entries()) report.differences.push(...compareRow(`${key} ${id}`, timeColumns, record, found[at] ?? null));
     checked += rows.length;
     tell(checked);
   }
   await source.query('CLOSE records');
+  const [summary] = await redis.strings([keys.batchSummary(report.runId)]);
+  if (!summary) throw new PipelineError('staging_lost', `The records of the run to be compared are gone from Redis already: raise BATCH_KEEP_SECONDS, and run sluice verify --batch again`);
   const size = await redis.size(key);
   if (size !== checked && report.differences.length < differencesMost) report.differences.push({ key, column: '(records)', expected: String(checked), found: String(size) });
   return checked;

@@ -149,7 +149,7 @@ const headline = ({ findings }: QualityResult): string =>
     .map(({ detail }) => detail)
     .join('; ');
 
-/** What a blocked run has staged is left to `recordFailure`: of one that was to be `latest` it stays until it expires, for whoever looks into it. A cancelled run is nobody's failure. */
+/** What a blocked run has staged goes by `recordFailure`. A cancelled run is nobody's failure. */
 async function giveUp(error: unknown, input: BatchInput, progress: BatchProgress, report: RunReport): Promise<void> {
   const isBlocked = progress.verdict === 'block';
   const why = messageOf(error);

@@ -165,6 +165,14 @@ test('an empty source passes, and so does a shop that has no order yet', async (
   assert.equal((await judge((shop) => Object.assign(shop, { orders: [], order_items: [] }))).verdict, 'pass');
 });
 
+test('a reference that is NULL is of nothing that is missing, also where the table it leads to is empty', async () => {
+  const { verdict, findings } = await judge((shop) => {
+    for (const order of shop.orders) order.customer_id = null;
+    shop.customers = [];
+  });
+  assert.equal(verdict, 'warn', JSON.stringify(findings));
+});
+
 test('a table that lost a tenth passes, one that lost more is told, one that lost more than half stops the run', async () => {
   const drop = async (products: number): Promise<unknown> => {
     const { verdict, findings } = await judge(() => undefined, { customers: 10, products, orders: 10, order_items: 20 });
