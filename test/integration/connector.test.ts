@@ -1,10 +1,12 @@
 /**
- * Goal: a connector that fails is started again by its supervisor; a slot that is lost halts everything until it is read anew.
+ * Goal: a connector that fails is started again by its supervisor; one that begins anew, or a lost slot, has everything read anew, and a
+ * topic is read again only while it is the whole.
  * Method: the source is damaged on a real stack of its own; `sluice status` tells, `sluice resync --all` mends.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connectClientOf, connectorName } from '../../src/stack/connector.ts';
+import type { RebuildProgress } from '../../src/workflows/contract.ts';
 import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
@@ -43,6 +45,25 @@ async function haltsAndIsMended(reason: RegExp, meanwhile = async (): Promise<vo
   await until('healthy', async () => (await stack.status()).healthy);
   await assertVerified(stack);
 }
+
+test('a rebuild from the topic makes rows, sums and event counters anew', async () => {
+  const stats = stack.keys.of('cdc:stats:customers');
+  const counted = Number((await stack.redis.hash(stats))['c'] ?? 0);
+  await stack.redis.setFields(stats, { c: String(counted + 1_000_000) });
+  const [state] = Object.keys(await stack.redis.hash(stack.keys.of('metrics:customers:by_state')));
+  const ghost = JSON.stringify({ id: 999_999_992, _offset: 0, _gen: 0, _lsn: '0', _ts_ms: 0, _c: [['metrics:customers:by_state', state, 1]], _s: [] });
+  await stack.redis.set(stack.keys.of('customer:999999992'), ghost);
+  await stack.redis.increment(stack.keys.of('metrics:customers:by_state'), state!);
+
+  const { code, stdout, stderr } = await stack.sluice('rebuild', '--table', 'customers', '--json');
+  assert.equal(code, 0, stderr);
+  const result = JSON.parse(stdout) as RebuildProgress;
+  assert.equal(result.mode, 'topic', result.note);
+  assert.equal(result.rowsSwept, 1);
+  const again = Number((await stack.redis.hash(stats))['c'] ?? 0);
+  assert.ok(again >= counted && again < counted + 1_000_000, `events are counted from the topic: ${again}`);
+  await assertVerified(stack);
+});
 
 test('a connector task that failed is restarted', async () => {
   await stack.db.query('ALTER ROLE sluice_replication NOLOGIN');
