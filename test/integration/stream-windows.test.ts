@@ -15,10 +15,14 @@ before(async () => {
 });
 after(() => stack.stop());
 
+/** A comparison beside the traffic, when the consumers could not be held in time, is asked for again. */
 async function assertWindows(): Promise<number> {
-  const { code, stdout, stderr } = await stack.sluice('verify', '--stream', '--json');
-  assert.equal(code, 0, stdout + stderr);
-  return (JSON.parse(stdout) as { checked: number }).checked;
+  for (let left = 5; ; left -= 1) {
+    const { code, stdout, stderr } = await stack.sluice('verify', '--stream', '--json');
+    const { checked, method } = JSON.parse(stdout || '{}') as { checked: number; method?: string };
+    if (code === 0) return checked;
+    if (method !== 'quiet' || left === 1) throw new Error(stdout + stderr);
+  }
 }
 const window = (minute: string): Promise<Record<string, string>> => stack.redis.hash(stack.keys.of(`realtime:metrics:${minute}`));
 const shown = async (minute: string, wanted: Record<string, string>): Promise<unknown> =>
