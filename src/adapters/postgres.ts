@@ -131,7 +131,7 @@ function snapshotStart({ tables = [], join }: SnapshotOptions): string {
   ].join('; ');
 }
 
-/** SQLSTATEs of a snapshot whose transaction has ended: the next attempt takes a new one. */
+/** SQLSTATEs of a snapshot whose transaction has ended: an attempt that exports its own takes a new one. */
 export const snapshotGone = ['42704', '22023', '55000'];
 
 function aboutJoining(error: unknown): unknown {
