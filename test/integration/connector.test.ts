@@ -100,6 +100,7 @@ test('a connector that is gone and is registered by hand begins anew: what it sk
     process.kill(pid, 'SIGCONT');
   }
   await until('the order is gone', async () => (await row()) === null, 120_000);
+  await until('no table is being read again', async () => !Object.values(await stack.redis.hash(stack.keys.status)).includes('rebuilding'), 120_000);
   await until('healthy', async () => (await stack.status()).healthy, 120_000);
   await assertVerified(stack);
   const { stdout } = await stack.sluice('rebuild', '--table', 'orders', '--json');
