@@ -23,7 +23,7 @@ export async function bootstrap() {
   }
   const lock = await takeLock();
   try {
-    if (!isInstalled()) await step('Installing node_modules by npm ci (about 500 MB on disk, once)', 'build, servers (about 110 MB, once), start', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+    if (!isInstalled()) await step('Installing node_modules by npm ci (about 500 MB on disk, once)', 'build, servers (about 240 MB, once), start', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
     await build();
     linkCommand();
   } catch (error) {

@@ -35,7 +35,7 @@ const stopBudgetMs = 90_000;
 export function createSnapshotActivities({ admin, kafka, connect, source, topicPrefix, connector, config }: SnapshotDeps): SourceSide {
   const signal = async (id: string, type: string, tables: string[]): Promise<void> => {
     // Debezium writes two rows per chunk and reads signals from the log: what stands in the table is read by nobody.
-    await source.query('DELETE FROM cdc.signal WHERE id <> $1', [id]);
+    await source.query('SELECT cdc.forget_signals($1)', [id]);
     const data = JSON.stringify({ type: 'incremental', 'data-collections': tables.map((table) => `public.${table}`) });
     await source.query('INSERT INTO cdc.signal (id, type, data) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [id, type, data]);
   };

@@ -13,7 +13,7 @@ import type { Keys } from '../domain/keys.ts';
 import type { Table } from '../domain/tables/table.ts';
 import { describeDrift, readColumns, whyUnreadable } from '../replica/columns.ts';
 import { hasWorked } from '../replica/connector.ts';
-import { createReplicaStatus, type Condition } from '../replica/status.ts';
+import { createReplicaStatus, type Condition, type ReplicaStatus } from '../replica/status.ts';
 import type { Finding, SupervisorActivities } from '../workflows/contract.ts';
 import { scopes } from './rebuild-status.ts';
 import { whileBeating } from './while-beating.ts';
@@ -28,6 +28,8 @@ export interface SuperviseDeps {
   /** The source as the connector's role, which may end its own sessions. */
   source: Queryable;
   tables: readonly Table[];
+  /** What other consumers read of the same tables, by the consumer's name. */
+  readers: Record<string, readonly Table[]>;
   /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
   topics: string[];
   /** Makes the topics that are gone, as a start does. */
@@ -177,9 +179,10 @@ function failureOf({ connector, tasks }: ConnectorStatus): string {
   return [...trace.matchAll(/^(?:Caused by: )?([\w.$]+(?:Exception|Error))/gm)].at(-1)?.[1] ?? 'no reason given';
 }
 
-async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
+async function findStaleTable({ redis, keys, db, tables, readers }: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
   const columns = (await answer(() => readColumns(db, tables.map(({ name }) => name)))) ?? {};
   const status = createReplicaStatus(redis, keys);
+  for (const [reader, read] of Object.entries(readers)) await tellUncountable(createReplicaStatus(redis, keys, reader), read, columns, conditions.filter(({ scope }) => scope === `${reader} ${scopes.columns}`));
   for (const definition of tables) {
     const table = definition.name;
     const told = conditions.filter((one) => one.table === table);
@@ -199,6 +202,17 @@ async function findStaleTable({ redis, keys, db, tables }: SuperviseDeps, condit
     return { kind: 'stale', table, why };
   }
   return null;
+}
+
+/** A table that a reader cannot count any more; the replica, which needs less of it, follows all the same. */
+async function tellUncountable(status: ReplicaStatus, tables: readonly Table[], columns: Record<string, string>, told: Condition[]): Promise<void> {
+  for (const definition of tables) {
+    const table = definition.name;
+    if (columns[table] === undefined) continue;
+    const why = whyUnreadable(definition, columns[table]);
+    if (why) await status.set(table, 'drift', scopes.columns, `${why}: restore it; until then changes of this table are not counted`);
+    else if (told.some((one) => one.table === table)) await status.clear(table, 'drift', scopes.columns);
+  }
 }
 
 /** Null while the server that was asked is away. */

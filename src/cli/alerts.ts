@@ -1,5 +1,5 @@
 /** `sluice alerts ls | show | ack | snooze | resolve`: what Temporal says of alerts, and what a person says to them. */
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { TemporalClient } from '../adapters/temporal.ts';
 import { alertTypes, alertWorkflowId, parseAlertRef, severities, type AlertRef } from '../domain/alert.ts';
 import { ageText } from '../domain/alert-notice.ts';
@@ -34,12 +34,12 @@ export function registerAlerts(program: Command): void {
     .option('--json', 'as one JSON object')
     .action(listAlerts);
   const about = (name: string, description: string): Command =>
-    alerts.command(name).description(description).argument('<alert>', '<type>/<entity>/<episode>, as ls prints it').option('--json', 'its state as one JSON object');
-  about('show', 'Show an alert: its state, whom it has told, what was said to it').action((id: string, { json }: SayOptions) => showAlert(refOf(id), json === true));
+    alerts.command(name).description(description).argument('<alert>', '<type>/<entity>/<episode>, as ls prints it', refOf).option('--json', 'its state as one JSON object');
+  about('show', 'Show an alert: its state, whom it has told, what was said to it').action((ref: AlertRef, { json }: SayOptions) => showAlert(ref, json === true));
   const said = (name: string, description: string, say: (options: SayOptions, command: Command) => [update: string, args: [string, string]]): Command =>
     about(name, description)
       .option('--by <name>', 'who says so', userName())
-      .action((id: string, options: SayOptions, command: Command) => tellAlert(refOf(id), say(options, command), options.json === true));
+      .action((ref: AlertRef, options: SayOptions, command: Command) => tellAlert(ref, say(options, command), options.json === true));
   said('ack', 'Say that you look after it: it does not escalate any more', ({ by, note }) => [acknowledgeUpdate, [by, note]]).option('--note <text>', 'kept with the alert', '');
   said('snooze', 'Be told again later, unless it is over by then', ({ by, ...options }, command) => [snoozeUpdate, [snoozeEnd(options, command), by]])
     .option('--for <duration>', 'such as 30m, 2h or 1d', parseSeconds)
@@ -49,7 +49,7 @@ export function registerAlerts(program: Command): void {
 
 function refOf(text: string): AlertRef {
   const ref = parseAlertRef(text);
-  if (!ref) throw new PipelineError('bad_argument', `${text} is no alert: give <type>/<entity>/<episode>, as sluice alerts ls prints it (types: ${alertTypes.join(', ')})`);
+  if (!ref) throw new InvalidArgumentError(`${text} is no alert: give <type>/<entity>/<episode>, as sluice alerts ls prints it (types: ${alertTypes.join(', ')})`);
   return ref;
 }
 

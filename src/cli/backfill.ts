@@ -28,7 +28,7 @@ import { startAndFollow, unlessAway, withTemporal, type ProgressView } from './f
 interface Options {
   from?: string;
   to?: string;
-  every: number;
+  every?: number;
   policy: BackfillPolicy;
   concurrency: number;
   id?: string;
@@ -43,7 +43,7 @@ export function registerBackfill(program: Command): void {
     .description('Run the batch for windows of the past; what is published as the latest result stays')
     .option('--from <time>', 'start of the first window, UTC, inclusive: 2026-11-01 or 2026-11-01T06:00:00Z', parseTime)
     .option('--to <time>', 'end of the last window, UTC, exclusive', parseTime)
-    .option('--every <duration>', 'length of a window: 1d, 6h, 30m', parseSeconds, 86_400)
+    .option('--every <duration>', 'length of a window: 1d, 6h, 30m (default: 1d)', parseSeconds)
     .addOption(new Option('--policy <policy>', 'which windows: none = those without a result, failed = those that failed too, all').choices(backfillPolicies).default('none'))
     .option('--concurrency <n>', 'runs at once, 1 to 16', parseConcurrency, 2)
     .option('--id <id>', 'name of this backfill; by default made of its span, so that the same one never runs twice at once')
@@ -51,19 +51,27 @@ export function registerBackfill(program: Command): void {
     .option('--wait', 'show how far it is until it is over')
     .option('--json', 'the result as one JSON object')
     .action((options: Options) => startBackfill(backfill, options));
-  const followed = (name: string, description: string, action: (id: string, json: boolean) => Promise<void>): void => {
+  backfill
+    .command('status')
+    .description('Show how far a backfill is, or which are running')
+    .argument('[id]', 'the backfill, as sluice backfill has named it; without it, all that are running')
+    .option('--json', 'as one JSON object')
+    .action((id: string | undefined, _options: object, command: Command) => (id === undefined ? listBackfills(wantsJson(command)) : showBackfill(id, wantsJson(command))));
+  const told = (name: string, description: string, done: string, act: (temporal: TemporalClient, workflow: string) => Promise<boolean>): void => {
     backfill
       .command(name)
       .description(description)
       .argument('<id>', 'the backfill, as sluice backfill has named it')
       .option('--json', 'as one JSON object')
-      .action((id: string, _options: object, command: Command) => action(id, command.optsWithGlobals<{ json?: true }>().json === true));
+      .action((id: string, _options: object, command: Command) => change(id, done, act, wantsJson(command)));
   };
-  followed('status', 'Show how far a backfill is', showBackfill);
-  followed('pause', 'Start no further windows; those in work stop before their next step', (id) => change(id, 'paused', (temporal, workflow) => temporal.signalWorkflow(workflow, pauseSignal)));
-  followed('resume', 'Go on', (id) => change(id, 'goes on', (temporal, workflow) => temporal.signalWorkflow(workflow, resumeSignal)));
-  followed('cancel', 'Stop it and the windows in work; windows that are done stay', (id) => change(id, 'is being cancelled', (temporal, workflow) => temporal.cancelWorkflow(workflow)));
+  told('pause', 'Start no further windows; those in work stop before their next step', 'paused', (temporal, workflow) => temporal.signalWorkflow(workflow, pauseSignal));
+  told('resume', 'Go on', 'resumed', (temporal, workflow) => temporal.signalWorkflow(workflow, resumeSignal));
+  told('cancel', 'Stop it and the windows in work; windows that are done stay', 'being cancelled', (temporal, workflow) => temporal.cancelWorkflow(workflow));
 }
+
+/** The option is the command's and its parent's: whichever took it. */
+const wantsJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
 
 function parseConcurrency(text: string): number {
   const count = Number(text);
@@ -71,11 +79,11 @@ function parseConcurrency(text: string): number {
   return count;
 }
 
-async function startBackfill(command: Command, { from, to, every, policy, concurrency, id, dryRun, wait, json }: Options): Promise<void> {
+async function startBackfill(command: Command, { from, to, every = 86_400, policy, concurrency, id, dryRun, wait, json }: Options): Promise<void> {
   if (from === undefined || to === undefined) return command.error('error: give --from and --to');
   const span: WindowSpan = { from, to, everySeconds: every };
   const why = whyNoSpan(span) || (Date.parse(to) > Date.now() ? `--to ${to} is not over yet` : '');
-  if (why) throw new PipelineError('bad_argument', `Cannot backfill: ${why}`);
+  if (why) return command.error(`error: cannot backfill: ${why}`);
   if (dryRun) return showPlan(span, policy, json === true);
   const name = id ?? `${from}_${to}_${every}s`;
   const workflowId = backfillWorkflowId(name);
@@ -111,7 +119,7 @@ async function showPlan(span: WindowSpan, policy: BackfillPolicy, json: boolean)
         const states = await inspectWindows({ redis, keys: createKeys(settings.REDIS_KEY_PREFIX), temporal }, page);
         plan.push(...page.map((window, i) => ({ ...window, state: states[i]!, runs: isWanted(policy, states[i]!) })));
       }
-      if (json) console.log(JSON.stringify(plan, null, 2));
+      if (json) console.log(JSON.stringify({ windows: plan }, null, 2));
       else {
         for (const { start, end, state, runs } of plan) console.log(`${start} – ${end}  ${state.padEnd(8)} ${runs ? 'would run' : 'skipped'}`);
         console.log(`${plan.filter(({ runs }) => runs).length} of ${plan.length} windows would run.`);
@@ -120,6 +128,14 @@ async function showPlan(span: WindowSpan, policy: BackfillPolicy, json: boolean)
   } finally {
     await redis.close();
   }
+}
+
+function listBackfills(json: boolean): Promise<void> {
+  return withTemporal(async (temporal) => {
+    const running = await temporal.listRunning(backfillWorkflowType);
+    if (json) console.log(JSON.stringify({ running }, null, 2));
+    else console.log(running.length === 0 ? 'No backfill is running.' : running.join('\n'));
+  });
 }
 
 function showBackfill(name: string, json: boolean): Promise<void> {
@@ -133,14 +149,14 @@ function showBackfill(name: string, json: boolean): Promise<void> {
   });
 }
 
-function change(name: string, what: string, act: (temporal: TemporalClient, workflow: string) => Promise<boolean>): Promise<void> {
+function change(name: string, done: string, act: (temporal: TemporalClient, workflow: string) => Promise<boolean>, json: boolean): Promise<void> {
   return withTemporal(async (temporal) => {
     const id = backfillWorkflowId(name);
     const state = await temporal.describeWorkflow(id);
     if (!state) throw unknown(name);
     if (state.status !== 'RUNNING') throw new PipelineError('bad_argument', `${id} is over (${state.status.toLowerCase()})`);
     await act(temporal, id);
-    console.log(`${id} ${what}.`);
+    console.log(json ? JSON.stringify({ id, result: done }, null, 2) : `${id} is ${done}.`);
   });
 }
 

@@ -32,16 +32,21 @@ export function registerBatch(program: Command): void {
     .option('--accept-loss', 'tables may have lost more than half their rows since the last good run')
     .option('--detach', 'start it and return')
     .option('--json', 'the result as one JSON object')
-    .action(({ windowEnd, acceptLoss = false, ...options }: FollowOptions & { windowEnd?: string; acceptLoss?: boolean }) => runBatch({ windowEnd, acceptLoss }, options));
+    .action(({ windowEnd, acceptLoss = false, ...options }: FollowOptions & { windowEnd?: string; acceptLoss?: boolean }, command: Command) => {
+      if (windowEnd !== undefined && Date.parse(windowEnd) > Date.now()) command.error(`error: --window-end ${windowEnd} is not over yet`);
+      return runBatch({ windowEnd, acceptLoss }, options);
+    });
   batch
     .command('pause')
     .description('Start no further scheduled runs')
     .option('--note <text>', 'why', 'paused by sluice batch pause')
-    .action(({ note }: { note: string }) => changeSchedule((temporal) => temporal.pauseSchedule(batchScheduleId, note), 'The schedule is paused. A run in work goes on.'));
+    .option('--json', 'as one JSON object')
+    .action(({ note, json }: { note: string; json?: true }) => changeSchedule((temporal) => temporal.pauseSchedule(batchScheduleId, note), json ? { paused: true } : 'The schedule is paused. A run in work goes on.'));
   batch
     .command('resume')
     .description('Go on with scheduled runs')
-    .action(() => changeSchedule((temporal) => temporal.resumeSchedule(batchScheduleId, 'resumed by sluice batch resume'), 'The schedule goes on.'));
+    .option('--json', 'as one JSON object')
+    .action(({ json }: { json?: true }) => changeSchedule((temporal) => temporal.resumeSchedule(batchScheduleId, 'resumed by sluice batch resume'), json ? { paused: false } : 'The schedule goes on.'));
   batch
     .command('status')
     .description('Show the schedule, what is running and the last result')
@@ -51,17 +56,16 @@ export function registerBatch(program: Command): void {
 
 /** A run by hand for a window that is over is the newest only if its window is: it moves `latest` by the same rule as any. */
 function runBatch({ windowEnd, acceptLoss }: { windowEnd: string | undefined; acceptLoss: boolean }, options: FollowOptions): Promise<void> {
-  const { BATCH_INTERVAL_SECONDS, BATCH_WINDOW_HOURS } = loadSettings(undefined, projectRoot);
-  const window = windowEnd === undefined ? windowAt(Date.now(), BATCH_INTERVAL_SECONDS * 1000, BATCH_WINDOW_HOURS * 3_600_000) : windowAt(Date.parse(windowEnd), 1000, BATCH_WINDOW_HOURS * 3_600_000);
-  if (Date.parse(window.end) > Date.now()) throw new PipelineError('bad_argument', `--window-end ${window.end} is not over yet`);
+  const { BATCH_WINDOW_HOURS } = loadSettings(undefined, projectRoot);
+  const window = windowAt(windowEnd === undefined ? Date.now() : Date.parse(windowEnd), 1000, BATCH_WINDOW_HOURS * 3_600_000);
   const input: BatchInput = { window, publish: 'latest', ...(acceptLoss && { acceptLoss }) };
   return withTemporal((temporal) => startAndFollow(temporal, { id: batchWorkflowId(window.end), type: batchWorkflowType, taskQueue, args: [input], note: `batch of ${window.start} – ${window.end}, by hand`, details: batchDetails }, view, options));
 }
 
-function changeSchedule(change: (temporal: TemporalClient) => Promise<boolean>, done: string): Promise<void> {
+function changeSchedule(change: (temporal: TemporalClient) => Promise<boolean>, done: string | { paused: boolean }): Promise<void> {
   return withTemporal(async (temporal) => {
     if (!(await change(temporal))) throw new PipelineError('bad_argument', `There is no schedule ${batchScheduleId}: the worker makes it when it starts (npx sluice up)`);
-    console.log(done);
+    console.log(typeof done === 'string' ? done : JSON.stringify({ schedule: batchScheduleId, ...done }, null, 2));
   });
 }
 

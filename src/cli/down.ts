@@ -8,9 +8,10 @@ export function registerDown(program: Command): void {
   program
     .command('down')
     .description('Stop the running stack and keep its data')
-    .action(async () => {
+    .option('--json', 'as one JSON object')
+    .action(async ({ json }: { json?: true }) => {
       const { SLUICE_DATA_DIR: dataDir } = loadSettings(undefined, projectRoot);
       const stopped = await stopStack(dataDir);
-      console.log(stopped ? 'Stopped.' : `No stack is running in ${dataDir}.`);
+      console.log(json ? JSON.stringify({ stopped, dataDir }) : stopped ? 'Stopped.' : `No stack is running in ${dataDir}.`);
     });
 }

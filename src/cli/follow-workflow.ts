@@ -41,7 +41,11 @@ export async function startAndFollow<P extends object>(temporal: TemporalClient,
   const { id } = start;
   const isNew = await temporal.startWorkflow(start);
   tell(isNew ? `Started ${id}.` : `${id} is running already: following it.`);
-  if (detach) return tell(view.howTo);
+  if (detach) {
+    tell(view.howTo);
+    if (json) console.log(JSON.stringify({ id, status: 'RUNNING', started: isNew }, null, 2));
+    return;
+  }
   process.once('SIGINT', () => {
     tell(`\n${id} goes on. ${view.howTo}`);
     process.exit(0);

@@ -81,13 +81,14 @@ async function generate(settings: Settings, { orders = 0, rate, seed = settings.
   try {
     const options = { db, seed, signal: stop.signal, now: () => new Date() };
     const written = await writeOrders(options, { count: orders, rate, onProgress: showProgress(line, orders, startMs) });
-    const seconds = (performance.now() - startMs) / 1000;
+    const orderedMs = performance.now();
     const extra = stop.signal.aborted ? { orders: 0, rows: 0, entity: null } : await addAnomaly(options, settings, anomaly, line);
+    const seconds = ((anomaly === 'silence' ? orderedMs : performance.now()) - startMs) / 1000;
     return {
       orders: written.orders + extra.orders,
       rows: written.rows + extra.rows,
       seconds: Number(seconds.toFixed(2)),
-      rowsPerSecond: Math.round(written.rows / seconds),
+      rowsPerSecond: Math.round((written.rows + extra.rows) / seconds),
       anomaly: anomaly ?? null,
       entity: extra.entity,
       interrupted: stop.signal.aborted,

@@ -21,6 +21,7 @@ const verbs: Record<string, () => Promise<Register>> = {
   alerts: async () => (await import('./alerts.ts')).registerAlerts,
   generate: async () => (await import('./generate.ts')).registerGenerate,
   detector: async () => (await import('./detector.ts')).registerDetector,
+  bench: async () => (await import('./bench.ts')).registerBench,
 };
 
 /** Knows the verb that `words` begin with, or all of them when it begins with none (help, a typing error). */

@@ -26,7 +26,8 @@ export function registerRebuild(program: Command): void {
     .command('cancel')
     .description('Stop running rebuilds and re-syncs')
     .addOption(tableOption())
-    .action((_options: object, command: Command) => cancelRebuilds(command.optsWithGlobals<{ table?: string }>().table));
+    .option('--json', 'as one JSON object')
+    .action((_options: object, command: Command) => cancelRebuilds(command.optsWithGlobals<{ table?: string; json?: true }>()));
 }
 
 async function showRebuilds(json: boolean): Promise<void> {
@@ -42,16 +43,16 @@ async function showRebuilds(json: boolean): Promise<void> {
   });
 }
 
-async function cancelRebuilds(table: string | undefined): Promise<void> {
+async function cancelRebuilds({ table, json }: { table?: string; json?: true }): Promise<void> {
   await withTemporal(async (temporal) => {
     const ids = table ? [rebuildWorkflowId([table], 'topic')] : everyId;
-    let count = 0;
+    const cancelled: string[] = [];
     for (const id of ids) {
       if ((await temporal.describeWorkflow(id))?.status !== 'RUNNING') continue;
       await temporal.cancelWorkflow(id);
-      console.log(`Cancelling ${id}. What is true of its tables afterwards: npx sluice status`);
-      count += 1;
+      cancelled.push(id);
     }
-    if (count === 0) console.log('Nothing is being rebuilt.');
+    if (json) console.log(JSON.stringify({ cancelled }, null, 2));
+    else console.log(cancelled.length === 0 ? 'Nothing is being rebuilt.' : cancelled.map((id) => `Cancelling ${id}. What is true of its tables afterwards: npx sluice status`).join('\n'));
   });
 }

@@ -13,16 +13,16 @@ export function registerReset(program: Command): void {
     .command('reset')
     .description('Stop the stack and remove its data, logs and passwords (asks first on a terminal)')
     .option('--yes', 'do not ask')
-    .action(async ({ yes }: { yes?: true }) => {
+    .option('--json', 'as one JSON object')
+    .action(async ({ yes, json }: { yes?: true; json?: true }) => {
       const { SLUICE_DATA_DIR: dataDir } = loadSettings(undefined, projectRoot);
       if (!yes && process.stdin.isTTY && !(await confirm(`Stop the stack and remove all its data in ${dataDir}?`))) {
-        console.log('Nothing was changed.');
-        return;
+        return console.log(json ? JSON.stringify({ removed: false, dataDir }) : 'Nothing was changed.');
       }
       await stopStack(dataDir);
       removeReadablePlace(dataDir);
       removeData(dataDir);
-      console.log(`Removed the data in ${dataDir}.`);
+      console.log(json ? JSON.stringify({ removed: true, dataDir }) : `Removed the data in ${dataDir}.`);
     });
 }
 

@@ -10,5 +10,9 @@ export function registerSetup(program: Command): void {
   program
     .command('setup')
     .description('Wait for the servers and prepare them: schema, roles, topics, Redis user, search attributes, connector')
-    .action(() => prepareAll(knownSecrets(loadSettings(undefined, projectRoot)), createProgress((line) => console.log(line))));
+    .option('--json', 'one JSON object at its end on stdout, the steps on stderr')
+    .action(async ({ json }: { json?: true }) => {
+      await prepareAll(knownSecrets(loadSettings(undefined, projectRoot)), createProgress(json ? console.error : console.log));
+      if (json) console.log(JSON.stringify({ prepared: true }));
+    });
 }

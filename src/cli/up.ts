@@ -1,7 +1,7 @@
 /** `sluice up`: the stack in this terminal, or in the background under a supervisor of its own session. */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { ConfigError, loadSettings, loadStartSettings, type Settings } from '../config.ts';
 import { examineBeforeStart } from '../doctor/examine.ts';
 import { PipelineError } from '../domain/errors.ts';
@@ -24,9 +24,10 @@ export function registerUp(program: Command): void {
     .command('up')
     .description('Bring up the whole stack; returns when it is healthy and leaves it running')
     .option('--foreground', 'stay in this terminal, show figures, stop everything on Ctrl-C')
-    .action(async ({ foreground }: { foreground?: true }) => {
+    .addOption(new Option('--json', 'what is wrong at its end as one JSON object on stdout, the steps on stderr').conflicts('foreground'))
+    .action(async ({ foreground, json }: { foreground?: true; json?: true }) => {
       const settings = loadStartSettings(undefined, projectRoot);
-      process.exitCode = foreground ? await upForeground(settings) : await upBackground(settings);
+      process.exitCode = foreground ? await upForeground(settings) : await upBackground(settings, json === true);
     });
   program.command('supervise', { hidden: true }).action(async () => {
     process.exitCode = await superviseDetached(loadStartSettings(undefined, projectRoot));
@@ -40,10 +41,10 @@ async function upForeground(settings: Settings): Promise<number> {
   return supervise(settings, { ...lines, watch: (stack) => showLiveScreen(stack, lines) });
 }
 
-async function upBackground(settings: Settings): Promise<number> {
+async function upBackground(settings: Settings, json: boolean): Promise<number> {
   const layout = layoutOf(settings.SLUICE_DATA_DIR);
   const record = readStackRecord(layout.stateFile);
-  if (record && isAlive(record.supervisor)) return reportRunning(record.supervisor.pid);
+  if (record && isAlive(record.supervisor)) return reportRunning(record.supervisor.pid, json);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
   mkdirSync(layout.logs, { recursive: true, mode: 0o700 });
   const log = openSync(layout.logOf('supervisor'), 'a', 0o600);
@@ -57,8 +58,9 @@ async function upBackground(settings: Settings): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, forward);
   return new Promise((resolve) => {
     child.on('message', (message: Message) => {
-      if ('line' in message) console.log(message.line);
+      if ('line' in message) (json ? console.error : console.log)(message.line);
       else {
+        if (json) console.log(healthJson(message.problems));
         child.disconnect();
         child.unref();
         resolve(message.problems.length === 0 ? 0 : unhealthyCode);
@@ -69,11 +71,14 @@ async function upBackground(settings: Settings): Promise<number> {
 }
 
 /** Of a running stack only its health is told, as `status` would. */
-async function reportRunning(pid: number): Promise<never> {
+async function reportRunning(pid: number, json: boolean): Promise<never> {
   const { healthy, problems } = await createStatusReader(loadSettings(undefined, projectRoot))();
   const found = `The stack is already running (supervisor pid ${pid})`;
-  return printAndExit(healthy ? `${found}.` : `${found}, but NOT HEALTHY: ${problems.join('; ')}`, healthy ? 0 : unhealthyCode);
+  const text = healthy ? `${found}.` : `${found}, but NOT HEALTHY: ${problems.join('; ')}`;
+  return printAndExit(json ? healthJson(problems) : text, healthy ? 0 : unhealthyCode);
 }
+
+const healthJson = (problems: string[]): string => JSON.stringify({ healthy: problems.length === 0, problems }, null, 2);
 
 async function superviseDetached(settings: Settings): Promise<number> {
   const tell = (message: Message): void => {

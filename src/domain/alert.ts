@@ -32,9 +32,9 @@ export function parseAlertId(text: string): Pick<AlertRef, 'entity' | 'episode'>
   return entity === undefined ? null : { entity, episode: Number(episode) };
 }
 
-/** `[alert/]<type>/<entity>/<episode>`, as commands name an alert. Null when it is none. */
+/** `[alert/]<type>/<entity>/<episode>`, as commands name an alert, or `<type>:<entity>/<episode>`, as `alerts:open` does. Null when it is none. */
 export function parseAlertRef(text: string): AlertRef | null {
-  const [, name = '', id = ''] = /^(?:alert\/)?([a-z_]+)\/(.+)$/u.exec(text) ?? [];
+  const [, name = '', id = ''] = /^(?:alert\/)?([a-z_]+)[/:](.+)$/u.exec(text) ?? [];
   const type = alertTypes.find((one) => one === name);
   const parsed = parseAlertId(id);
   return type && parsed ? { type, ...parsed } : null;

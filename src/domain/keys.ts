@@ -22,6 +22,8 @@ export const names = {
   /** Of a minute of event time, such as `20261122_1400`. */
   window: (minute: string) => `realtime:metrics:${minute}`,
   newCustomers: (minute: string) => `realtime:geo:customers:${minute}`,
+  /** Those among them that a snapshot has told of. */
+  readCustomers: (minute: string) => `stream:read:customers:${minute}`,
   velocity: (product: string) => `realtime:product:${product}:velocity`,
   activity: (customer: string) => `realtime:customer:${customer}:activity`,
 } as const;

@@ -22,7 +22,8 @@ import { createRedisStaging } from '../batch/redis-staging.ts';
 import type { Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
-import { heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
+import { streamTables } from '../domain/stream/tables.ts';
+import { groups, heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
 import { connectClientOf, connectorConfig, connectorName, registerConnector } from '../stack/connector.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
@@ -148,7 +149,7 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
-      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
+      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };

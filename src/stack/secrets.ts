@@ -44,9 +44,10 @@ function requireGivenServers(settings: Settings): void {
   if (missing.length > 0) throw new ConfigError(`Passwords of servers that are there already are never generated:\n  ${missing.join('\n  ')}\nSet them in the environment or in .env (see .env.example).`);
 }
 
-/** dotenv has no escapes: of the ways to quote, the first that reads back as written. */
+/** dotenv has no escapes: of the ways to quote, the first that reads back as written, and by a shell too where there is one. */
 function dotenvLine(name: string, text: string): string {
-  const line = ["'", '`', '"', ''].map((mark) => `${name}=${mark}${text}${mark}\n`).find((candidate) => parseEnv(candidate)[name] === text);
+  const isPlain = !/["$`\\]/.test(text);
+  const line = ["'", ...(isPlain ? ['"'] : []), '`', '"', ''].map((mark) => `${name}=${mark}${text}${mark}\n`).find((candidate) => parseEnv(candidate)[name] === text);
   if (!line) throw new PipelineError('bad_argument', `${name} mixes every kind of quote: choose a password with fewer`);
   return line;
 }

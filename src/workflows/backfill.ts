@@ -16,6 +16,7 @@ import {
   type BackfillActivities,
   type BackfillInput,
   type BackfillProgress,
+  type BackfillRequest,
 } from './batch-contract.ts';
 import type { batchEtl } from './batch-etl.ts';
 
@@ -33,7 +34,8 @@ const concurrencyMost = 16;
 
 type Child = ChildWorkflowHandle<typeof batchEtl>;
 
-export async function backfill(input: BackfillInput): Promise<BackfillProgress> {
+export async function backfill(given: BackfillRequest): Promise<BackfillProgress> {
+  const input: BackfillInput = { everySeconds: 86_400, policy: 'none', concurrency: 2, ...given };
   refuseBadInput(input);
   const progress: BackfillProgress = input.progress ?? { total: windowCount(input), decided: 0, completed: 0, skipped: 0, failed: 0, failedEnds: [], running: [], paused: false };
   const children = new Map<string, Child>();

@@ -153,6 +153,9 @@ export interface BackfillInput extends WindowSpan {
   progress?: BackfillProgress;
 }
 
+/** What a backfill is asked with: what is left out is a window a day, `none`, two at once. */
+export type BackfillRequest = Pick<BackfillInput, 'from' | 'to'> & Partial<BackfillInput>;
+
 /** Answer of the query `backfillProgress`, and the workflow's result. */
 export interface BackfillProgress {
   total: number;

@@ -72,7 +72,7 @@ test('the command line lists, shows, acknowledges, snoozes and resolves it, and 
     [['ack', name], 1, /is over \(completed\)/],
     [['show', 'low_stock/nobody/1'], 1, /There is no alert low_stock\/nobody\/1/],
     [['ack', 'low_stock/nobody/1'], 1, /There is no alert/],
-    [['show', '7'], 1, /7 is no alert: give <type>\/<entity>\/<episode>/],
+    [['show', '7'], 2, /7 is no alert: give <type>\/<entity>\/<episode>/],
     [['snooze', name], 2, /give either --for or --until/],
     [['ls', '--type', 'nothing'], 2, /Allowed choices/],
   ];

@@ -35,7 +35,7 @@ test('a window has its result when the run was about all of it: a day is not the
   const report = { runId: 'day', window: day, publish: 'window' as const, startedMs: 0, rows: null, quality: null, durations: {} };
   await publish({ redis: redis.store, keys: createKeys(''), supersededMs: 60_000, keptMs: 60_000 }, report, { records_processed: { customers: 0, products: 0, orders: 0 } }, 1000);
   const statesOf = async (from: string, every: string): Promise<string[]> =>
-    (JSON.parse(await sluice('backfill', '--from', from, '--to', day.end, '--every', every, '--dry-run', '--json')) as { state: string }[]).map(({ state }) => state);
+    (JSON.parse(await sluice('backfill', '--from', from, '--to', day.end, '--every', every, '--dry-run', '--json')) as { windows: { state: string }[] }).windows.map(({ state }) => state);
   assert.deepEqual(await statesOf(day.start, '1d'), ['present']);
   assert.deepEqual(await statesOf('2026-11-01T22:00:00Z', '1h'), ['missing', 'missing']);
 });

@@ -205,6 +205,19 @@ test('a counted column that is gone parks what changes, is told, and is no reaso
   assert.deepEqual(await letters('products'), [['1', 'bad_column', 'column category is missing']]);
 });
 
+test('a column that only the stream counts is gone: the replica follows, and it is told until the column is restored', async () => {
+  await withoutGenerator(async () => {
+    await readAgain('products', async () => {
+      await sql('ALTER TABLE products DROP COLUMN stock_quantity');
+      await until('the row has followed', async () => (await row('product:1'))?.includes('stock_quantity') === false);
+      await until('the column is named', async () => (await why('products')).startsWith('sluice-stream: column stock_quantity is missing: restore it'));
+      await sql('ALTER TABLE products ADD COLUMN stock_quantity integer NOT NULL DEFAULT 100');
+    });
+  });
+  assert.match((await row('product:1')) ?? '', /"stock_quantity":100/);
+  await assertVerified(stack);
+});
+
 test('a large value that was not sent and is not known parks its row, and the table is read again', async () => {
   let id = '';
   await withoutGenerator(() =>

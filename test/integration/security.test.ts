@@ -76,6 +76,7 @@ const refusals: [who: string, secret: SecretName, what: string, sql: string][] =
   ['sluice_writer', 'SLUICE_WRITER_PASSWORD', 'a heartbeat', 'UPDATE cdc.heartbeat SET ts = now()'],
   ['sluice_replication', 'SLUICE_REPLICATION_PASSWORD', 'an insert into a shop table', 'INSERT INTO orders (total_amount) VALUES (1)'],
   ['sluice_replication', 'SLUICE_REPLICATION_PASSWORD', 'a delete of heartbeats', 'DELETE FROM cdc.heartbeat'],
+  ['sluice_replication', 'SLUICE_REPLICATION_PASSWORD', 'a delete of signals', 'DELETE FROM cdc.signal'],
   ['sluice_replication', 'SLUICE_REPLICATION_PASSWORD', 'a truncate of signals', 'TRUNCATE cdc.signal'],
   ['sluice_replication', 'SLUICE_REPLICATION_PASSWORD', 'a new table', 'CREATE TABLE cdc.mine (id int)'],
 ];

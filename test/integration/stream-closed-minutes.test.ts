@@ -16,7 +16,7 @@ import { minuteMs, minuteOf } from '../../src/domain/stream/minute.ts';
 import { streamTables } from '../../src/domain/stream/tables.ts';
 import { heartbeatTopic, tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
-import { aChange, anOrder } from '../builders.ts';
+import { aChange, aCustomer, anOrder } from '../builders.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { limits } from '../rule-limits.ts';
 
@@ -37,7 +37,8 @@ beforeEach(async () => {
   for (const of of [topic, heartbeatTopic('shop')]) await redis.admin.setFields(keys.owner(of, 0), { epoch: '1' });
 });
 
-const judge = (appliedUpTo: ClosedMinutesDeps['appliedUpTo'] = async (sourceMs) => sourceMs, publish = async (): Promise<void> => undefined): Promise<void> =>
+type Publish = Parameters<typeof judgeClosedMinutes>[1];
+const judge = (appliedUpTo: ClosedMinutesDeps['appliedUpTo'] = async (sourceMs) => sourceMs, publish: Publish = async () => undefined): Promise<void> =>
   judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, appliedUpTo }, publish);
 /** Enough has passed for so many minutes to be closed. */
 const pass = (minutes: number): Promise<unknown> => redis.store.set(keys.of('stream:clock'), String(firstMs + minutes * minuteMs + latenessMs));
@@ -51,6 +52,20 @@ async function assertJudged(minutes: number): Promise<void> {
   assert.deepEqual([Number(closed) - firstMs, latest], [minutes * minuteMs, minuteOf(firstMs + (minutes - 1) * minuteMs)]);
   assert.deepEqual(JSON.parse(learnt!), JSON.parse(JSON.stringify(expected)));
 }
+
+const createProcessor = (): CdcProcessor =>
+  new CdcProcessor({
+    redis: redis.store,
+    keys,
+    status: createReplicaStatus(redis.store, keys),
+    tables: streamTables,
+    topicPrefix: 'shop',
+    changesMax: 0,
+    deadLetters: async () => undefined,
+    failpoint: () => undefined,
+    windows: createStreamWindows({ redis: redis.store, keys, latenessMs, limits, now: () => firstMs }),
+  });
+const claimOf = (of: string): Claim => ({ topic: of, partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null });
 
 async function judgeFirst(): Promise<void> {
   await pass(0);
@@ -97,18 +112,7 @@ test('who freezes before it notes the first minute of all does not take it back 
 });
 
 test('minutes during which Kafka Connect was away are judged when what happened in them is applied', async () => {
-  const processor = new CdcProcessor({
-    redis: redis.store,
-    keys,
-    status: createReplicaStatus(redis.store, keys),
-    tables: streamTables,
-    topicPrefix: 'shop',
-    changesMax: 0,
-    deadLetters: async () => undefined,
-    failpoint: () => undefined,
-    windows: createStreamWindows({ redis: redis.store, keys, latenessMs, limits, now: () => firstMs }),
-  });
-  const claimOf = (of: string): Claim => ({ topic: of, partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null });
+  const processor = createProcessor();
   const [orders, heartbeats] = [claimOf(topic), claimOf(heartbeatTopic('shop'))];
   const beat = async (offset: number, ms: number): Promise<void> => {
     await processor.apply(heartbeats, [aChange({ table: 'heartbeat', after: { id: 1, ts: new Date(ms).toISOString() }, offset, commitMs: ms })]);
@@ -168,4 +172,26 @@ test('a moment that was reached is not, once Redis was emptied and everything is
   assert.equal(await appliedUpTo(firstMs + minuteMs), -Infinity);
   await fence(4);
   assert.equal(await appliedUpTo(firstMs + minuteMs), firstMs + minuteMs);
+});
+
+test('customers that a snapshot reads are in their minute, and are no news of a state', async () => {
+  const customers = claimOf(tableTopic('shop', 'customers'));
+  await redis.admin.setFields(keys.owner(customers.topic, 0), { epoch: '1' });
+  const processor = createProcessor();
+  let offset = 0;
+  const come = (op: 'r' | 'c', count: number, state: string, minute: number) =>
+    Array.from({ length: count }, () => {
+      offset += 1;
+      return aChange({ table: 'customers', op, after: aCustomer({ id: offset, state, created_at: new Date(firstMs + minute * minuteMs).toISOString() }), offset, commitMs: firstMs + minute * minuteMs });
+    });
+  await pass(0);
+  await judge();
+  const again = aChange({ table: 'customers', op: 'r', after: aCustomer({ id: 10, state: 'NY', created_at: new Date(firstMs).toISOString() }), offset: 100, commitMs: firstMs });
+  const records = [...come('r', 9, 'TX', 0), ...come('c', 6, 'NY', 0), ...come('r', 20, 'NY', 1), ...come('c', 7, 'TX', 1), ...come('r', 9, 'TX', 2), again];
+  assert.deepEqual(await processor.apply(customers, records), { result: 'applied' });
+  await pass(3);
+  const told: string[] = [];
+  await judge(undefined, async (drafts) => void told.push(...drafts.filter(({ type }) => type === 'geographic_anomaly').map(({ finding }) => `${finding.entity} ${finding.value} ${(finding.atMs - firstMs) / minuteMs}`)));
+  assert.deepEqual(told, ['NY 6 of 6 new customers 0', 'TX 7 of 7 new customers 1'], 'a row that is read again was known, and is still new');
+  assert.deepEqual(await redis.admin.hash(keys.of(names.newCustomers(minuteOf(firstMs)!))), { TX: '9', NY: '6' });
 });

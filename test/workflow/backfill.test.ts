@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { windowOf } from '../../src/domain/batch-window.ts';
-import { backfillProgressQuery, batchWorkflowId, type BackfillInput, type BackfillProgress } from '../../src/workflows/batch-contract.ts';
+import { backfillProgressQuery, batchWorkflowId, type BackfillInput, type BackfillProgress, type BackfillRequest } from '../../src/workflows/batch-contract.ts';
 import { taskQueue } from '../../src/workflows/contract.ts';
 import { createBatchFakes } from '../batch-fakes.ts';
 import { until } from '../stack.ts';
@@ -31,8 +31,8 @@ const spanOf = (days: number) => {
   year += 1;
   return { from: `${year}-01-01T00:00:00Z`, to: windowOf({ from: `${year}-01-01T00:00:00Z`, to: '', everySeconds: 86_400 }, days - 1).end, everySeconds: 86_400 };
 };
-const start = (input: Pick<BackfillInput, 'from' | 'to' | 'everySeconds'> & Partial<BackfillInput>) =>
-  temporal.client.workflow.start('backfill', { workflowId: `backfill/${(runs += 1)}`, taskQueue, args: [{ policy: 'none', concurrency: 2, ...input }] });
+const start = (input: BackfillRequest) =>
+  temporal.client.workflow.start('backfill', { workflowId: `backfill/${(runs += 1)}`, taskQueue, args: [input] });
 const progressOf = (handle: Awaited<ReturnType<typeof start>>) => handle.query<BackfillProgress>(backfillProgressQuery);
 const ends = (span: { from: string; to: string; everySeconds: number }, days: number): string[] => Array.from({ length: days }, (_, at) => windowOf(span, at).end);
 
@@ -150,6 +150,11 @@ test('a cancel reaches the runs in work, and the backfill ends when they have ti
   assert.equal((await handle.describe()).status.name, 'CANCELLED');
   for (const end of ends(span, 2)) assert.equal((await temporal.client.workflow.getHandle(batchWorkflowId(end)).describe()).status.name, 'CANCELLED');
   assert.deepEqual(calls, ['extract 1', 'extract 1', 'drop unpublished', 'drop unpublished']);
+});
+
+test('what is left out is a window a day', async () => {
+  const { from, to } = spanOf(2);
+  assert.equal(((await (await start({ from, to })).result()) as BackfillProgress).total, 2);
 });
 
 test('a span that cannot be cut into windows, or too much at once, is refused', async () => {

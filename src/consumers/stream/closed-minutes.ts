@@ -50,10 +50,10 @@ export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (draf
 async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, before: string, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<boolean> {
   const minute = minuteOf(startMs);
   if (minute === null) return false;
-  const [totals = {}, states = {}] = await redis.hashes([keys.of(names.window(minute)), keys.of(names.newCustomers(minute))]);
+  const [totals = {}, states = {}, read = {}] = await redis.hashes([names.window(minute), names.newCustomers(minute), names.readCustomers(minute)].map(keys.of));
   const [closed, learnt = null] = await redis.strings([keys.of(closedKey), keys.of(learntKey)]);
   if (closed !== before) return false;
-  const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Number(count)]));
+  const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Math.max(0, Number(count) - Number(read[state] ?? 0))]));
   const rate = orderRate.evaluate({ startMs, orders: Number(totals['orders'] ?? 0), revenueCents: BigInt(totals['revenue_cents'] ?? 0), learnt: learnt === null ? null : (JSON.parse(learnt) as OrderRateState) }, limits);
   const geo = geographicAnomaly.evaluate({ startMs, byState }, limits);
   const draft = ({ type, severity }: Pick<AlertDraft, 'type' | 'severity'>, finding: Finding): AlertDraft => ({ type, severity, finding, resolved: false, origin: `closed-minutes-0:${startMs / minuteMs}` });

@@ -7,7 +7,7 @@ import { outOfOrder } from '../../domain/stream/lateness.ts';
 import { minuteMs } from '../../domain/stream/minute.ts';
 import { recentOrders } from '../../domain/stream/tables.ts';
 import { touchesOf, watched, type TouchInput } from '../../domain/stream/touches.ts';
-import { slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
+import { keepWithWindow, slidingKeptMs, tendWindows } from '../../domain/stream/upkeep.ts';
 import type { Upkeep } from '../../domain/upkeep.ts';
 import type { Windows } from '../processor.ts';
 import { clockKey } from './closed-minutes.ts';
@@ -35,7 +35,11 @@ export function createStreamWindows({ redis, keys, latenessMs, limits, now = Dat
       const upkeep = tendWindows(plan, { nowMs, latenessMs, isUntidy });
       if (!batch) return upkeep;
       countOutOfOrder(batch, plan, latenessMs);
-      const { sliding, findings } = touchesOf({ ...batch, limits });
+      const { sliding, findings, read } = touchesOf({ ...batch, limits });
+      for (const [hash, states] of read) {
+        plan.counters.set(hash, states);
+        keepWithWindow(upkeep, hash, nowMs);
+      }
       const touched = (most: number): Upkeep['toldAbove'][number] => ({ hash: watched.touched, most, sets: [] });
       const [orders, units] = [touched(limits.bulkOrdersMax), touched(0)];
       for (const [set, { origin, commitMs }] of sliding) (set.startsWith(recentOrders('')) ? orders : units).sets.push([set, origin, commitMs - slidingKeptMs(latenessMs)]);

@@ -1,16 +1,17 @@
 /**
- * What a batch gives the anomaly rules to look at, written in the commit that applies it: findings that one change shows by itself, and
- * the names of sliding windows that have changed. Snapshot reads fill windows and are no news, but for a stock
- * that is not low any more. Pure.
+ * What a batch gives the anomaly rules to look at, written in the commit that applies it: findings that one change shows by itself, the
+ * names of sliding windows that have changed, and how much of a minute is no news. Snapshot reads fill windows and are none, but for a
+ * stock that is not low any more. Pure.
  */
 import type { RowChange, TableEvent } from '../change-event.ts';
 import type { AlertDraft } from '../alert-draft.ts';
-import { rowName } from '../keys.ts';
+import { names, rowName } from '../keys.ts';
 import { highValueOrder } from '../rules/high-value-order.ts';
 import { lowStock } from '../rules/low-stock.ts';
 import type { RuleLimits } from '../rules/rule.ts';
 import type { StoredRow } from '../stored-row.ts';
 import type { Contributions, Table } from '../tables/table.ts';
+import { windowKeptMs } from './expiry.ts';
 import { recentOrders, recentUnits, stockSet } from './tables.ts';
 
 /** Hashes of what the rules are still to look at. */
@@ -20,6 +21,8 @@ export interface Touches {
   /** `<sorted set>` → origin of the last change that has put something into it, commit time of the first. */
   sliding: Map<string, { origin: string; commitMs: number }>;
   findings: AlertDraft[];
+  /** `stream:read:customers:<minute>` → state → customers that a snapshot was the first to tell of. */
+  read: Map<string, Map<string, number>>;
 }
 
 export interface TouchInput {
@@ -33,7 +36,7 @@ export interface TouchInput {
 }
 
 export function touchesOf({ table, events, stored, partition, limits }: TouchInput): Touches {
-  const touches: Touches = { sliding: new Map(), findings: [] };
+  const touches: Touches = { sliding: new Map(), findings: [], read: new Map() };
   /** Row → what it contributed after the last of its events that was looked at. */
   const latest = new Map<string, Contributions>();
   for (const event of events) {
@@ -46,10 +49,23 @@ export function touchesOf({ table, events, stored, partition, limits }: TouchInp
       const isIn = before?.members.some(([one, known, at]) => one === set && known === member && at === score);
       if (!isIn) touches.sliding.set(set, { origin, commitMs: Math.min(event.commitMs, touches.sliding.get(set)?.commitMs ?? event.commitMs) });
     }
+    if (event.op === 'r' && before === undefined && table.name === 'customers') countRead(event, touches.read);
     const finding = table.name === 'orders' ? highValue(event, before, limits) : table.name === 'products' ? stock(event, before, limits) : null;
     if (finding) touches.findings.push({ ...finding, origin });
   }
   return touches;
+}
+
+/** In minutes that are kept: a history of any length is read. */
+function countRead({ commitMs, contributions: { counters, facts } }: RowChange, read: Touches['read']): void {
+  if (commitMs - Number(facts?.['atMs'] ?? 0) >= windowKeptMs) return;
+  const newCustomers = names.newCustomers('');
+  for (const [hash, state] of counters) {
+    if (!hash.startsWith(newCustomers)) continue;
+    const name = names.readCustomers(hash.slice(newCustomers.length));
+    const states = read.get(name) ?? new Map<string, number>();
+    read.set(name, states.set(state, (states.get(state) ?? 0) + 1));
+  }
 }
 
 type Draft = Omit<AlertDraft, 'origin'>;

@@ -65,6 +65,9 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
   return upkeep;
 }
 
+/** Lets `hash`, whose name ends in its minute, live as long as that minute's window. */
+export const keepWithWindow = (upkeep: Upkeep, hash: string, nowMs: number): void => put(upkeep.lives, ttlMs(hash, nowMs), hash);
+
 function put(groups: Map<number, string[]>, value: number, name: string): void {
   const names = groups.get(value);
   if (names) names.push(name);
