@@ -15,7 +15,7 @@ export const lowStock: Rule<StockChange, LowStockOutcome> = {
   type: 'low_stock',
   severity: 'MEDIUM',
   entity: 'product',
-  description: 'The stock of a product falls below the threshold; resolved when it is restocked.',
+  description: 'The stock of a product falls below the threshold, or a new product begins below it; resolved when it is restocked.',
   settings: ['LOW_STOCK_BELOW'],
   evaluate: ({ productId, atMs, before, after }, { lowStockBelow }) => {
     if (after === null) return null;
