@@ -97,6 +97,12 @@ export function createKafkaAdmin(options: KafkaOptions) {
     /** Removes what stands before `offset`. Safe to repeat. */
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
+    /** Those that are gone already are left out. */
+    deleteTopics: (topics: string[]): Promise<void> =>
+      run(async () => {
+        const existing = await admin.listTopics();
+        await admin.deleteTopics({ topics: topics.filter((topic) => existing.includes(topic)) });
+      }),
     close: () => admin.disconnect(),
   };
 }

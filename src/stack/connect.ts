@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, loopback } from '../access.ts';
+import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Settings } from '../config.ts';
 import { kafkaClientEnvironment, kafkaClientProperties } from './connect-security.ts';
 import { connectClientOf, connectorName } from './connector.ts';
@@ -11,18 +12,28 @@ import { probePort } from './ports.ts';
 import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import type { StackSettings } from './secrets.ts';
-import type { ServerSpec } from './server-spec.ts';
+import { readyBudgetMs, type ServerSpec } from './server-spec.ts';
 import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
 
+/** As stack/connect.properties names them. */
+const ownTopics = ['_connect_configs', '_connect_offsets', '_connect_status'];
+/** Starts that read them in vain; a machine may be that slow once. */
+const inVainMost = 2;
+
 export function connectServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { run } = layoutOf(settings.SLUICE_DATA_DIR);
+  /** Of the start at hand; and how many before it, one after the other, have come no further than to Connect's own topics. */
+  const reading = { sinceMs: 0, isAtIt: false, inVain: 0 };
   return {
     name: 'connect',
     ports: [settings.CONNECT_PORT],
     stopSignal: 'SIGTERM',
-    firstStartsMost: 2, // it gives up when Kafka has not answered for a minute
+    firstStartsMost: 3, // it gives up when Kafka has not answered for a minute
     command: async () => {
+      reading.inVain = reading.isAtIt && Date.now() - reading.sinceMs >= readyBudgetMs ? reading.inVain + 1 : 0;
+      if (reading.inVain >= inVainMost) await forgetAll(settings);
+      Object.assign(reading, { sinceMs: Date.now(), isAtIt: false });
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
       const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
@@ -37,10 +48,24 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     },
     ready: async () => {
       await probePort(settings.CONNECT_PORT);
-      await probes.connect(settings);
+      await probes.connect(settings).catch((error: Error) => {
+        reading.isAtIt = error.message.includes('reading to the end of internal topics');
+        throw error;
+      });
+      reading.isAtIt = false;
     },
     stuck: { isStuck: async () => (await isRestarting(settings)) || (await hangs(settings)), everyMs: 10_000, forMs: 60_000 },
   };
+}
+
+/** It reads what is committed to its end: never, when Kafka was stopped in the middle of a transaction and has left it open. Then its topics go, and the connector begins anew. */
+async function forgetAll(settings: Settings): Promise<void> {
+  const admin = createKafkaAdmin({ ...access.kafka(settings), clientId: 'sluice-supervisor' });
+  try {
+    await admin.deleteTopics(ownTopics);
+  } finally {
+    await admin.close();
+  }
 }
 
 /** A task that hangs in a write to Kafka holds a lock that Connect's own restart of it waits for, for ever. */
