@@ -1,5 +1,6 @@
 /** Goal: what the stack writes for others (secrets, access list, state) is exact, private and readable again. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +33,13 @@ test('passwords are generated once, recorded privately, and given ones win and a
     assert.equal(settingsWith({}).POSTGRES_PASSWORD?.reveal(), given);
   }
   assert.deepEqual(readdirSync(dir), ['secrets.env']);
+});
+
+test('a shell that reads the file, as the README does, reads the same passwords', () => {
+  for (const given of ['plain', 'with#hash', "one's", '$HOME=`x`']) {
+    settleSecrets(settingsWith({ POSTGRES_PASSWORD: given }));
+    assert.equal(spawnSync('sh', ['-c', `. "$0"; printf %s "$POSTGRES_PASSWORD"`, secretsFile(dir)], { encoding: 'utf8' }).stdout, given);
+  }
 });
 
 test('a password of a server that is there already is never made up', () => {
