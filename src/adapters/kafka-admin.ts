@@ -99,10 +99,7 @@ export function createKafkaAdmin(options: KafkaOptions) {
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     /** Those that are gone already are left out. */
     deleteTopics: (topics: string[]): Promise<void> =>
-      run(async () => {
-        const existing = await admin.listTopics();
-        await admin.deleteTopics({ topics: topics.filter((topic) => existing.includes(topic)) });
-      }),
+      run(async () => admin.deleteTopics({ topics: (await admin.listTopics()).filter((topic) => topics.includes(topic)) })),
     close: () => admin.disconnect(),
   };
 }
