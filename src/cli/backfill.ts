@@ -10,6 +10,7 @@ import { PipelineError } from '../domain/errors.ts';
 import { createKeys } from '../domain/keys.ts';
 import { projectRoot } from '../stack/project.ts';
 import {
+  backfillDefaults,
   backfillPolicies,
   backfillProgressQuery,
   backfillWorkflowId,
@@ -44,8 +45,8 @@ export function registerBackfill(program: Command): void {
     .option('--from <time>', 'start of the first window, UTC, inclusive: 2026-11-01 or 2026-11-01T06:00:00Z', parseTime)
     .option('--to <time>', 'end of the last window, UTC, exclusive', parseTime)
     .option('--every <duration>', 'length of a window: 1d, 6h, 30m (default: 1d)', parseSeconds)
-    .addOption(new Option('--policy <policy>', 'which windows: none = those without a result, failed = those that failed too, all').choices(backfillPolicies).default('none'))
-    .option('--concurrency <n>', 'runs at once, 1 to 16', parseConcurrency, 2)
+    .addOption(new Option('--policy <policy>', 'which windows: none = those without a result, failed = those that failed too, all').choices(backfillPolicies).default(backfillDefaults.policy))
+    .option('--concurrency <n>', 'runs at once, 1 to 16', parseConcurrency, backfillDefaults.concurrency)
     .option('--id <id>', 'name of this backfill; by default made of its span, so that the same one never runs twice at once')
     .option('--dry-run', 'say which windows would run, and end')
     .option('--wait', 'show how far it is until it is over')
@@ -79,7 +80,7 @@ function parseConcurrency(text: string): number {
   return count;
 }
 
-async function startBackfill(command: Command, { from, to, every = 86_400, policy, concurrency, id, dryRun, wait, json }: Options): Promise<void> {
+async function startBackfill(command: Command, { from, to, every = backfillDefaults.everySeconds, policy, concurrency, id, dryRun, wait, json }: Options): Promise<void> {
   if (from === undefined || to === undefined) return command.error('error: give --from and --to');
   const span: WindowSpan = { from, to, everySeconds: every };
   const why = whyNoSpan(span) || (Date.parse(to) > Date.now() ? `--to ${to} is not over yet` : '');

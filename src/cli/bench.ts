@@ -18,7 +18,7 @@ export function registerBench(program: Command): void {
     .command('bench')
     .description('Measure speed, latency and memory on this machine')
     .addArgument(new Argument('[parts...]', 'letters of docs/performance.md; all of them by default').choices('abcdefgh'.split('')))
-    .option('--quick', 'in two minutes, and write no file')
+    .option('--quick', 'a small run that writes no file')
     .option('--json', 'the reports as one JSON array')
     .option('--redis-server <file>', 'the redis-server to measure with')
     .action(async (parts: string[], { quick, json, redisServer }: BenchOptions) => {

@@ -6,6 +6,7 @@ import { ApplicationFailure, CancellationScope, ParentClosePolicy, condition, co
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { whyNoSpan, windowCount, windowOf, type BatchWindow } from '../domain/batch-window.ts';
 import {
+  backfillDefaults,
   backfillPolicies,
   backfillProgressQuery,
   batchDetails,
@@ -35,7 +36,7 @@ const concurrencyMost = 16;
 type Child = ChildWorkflowHandle<typeof batchEtl>;
 
 export async function backfill(given: BackfillRequest): Promise<BackfillProgress> {
-  const input: BackfillInput = { everySeconds: 86_400, policy: 'none', concurrency: 2, ...given };
+  const input: BackfillInput = { ...backfillDefaults, ...given };
   refuseBadInput(input);
   const progress: BackfillProgress = input.progress ?? { total: windowCount(input), decided: 0, completed: 0, skipped: 0, failed: 0, failedEnds: [], running: [], paused: false };
   const children = new Map<string, Child>();

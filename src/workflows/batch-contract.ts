@@ -153,7 +153,8 @@ export interface BackfillInput extends WindowSpan {
   progress?: BackfillProgress;
 }
 
-/** What a backfill is asked with: what is left out is a window a day, `none`, two at once. */
+/** Of a backfill that is asked with less: a window a day. */
+export const backfillDefaults = { everySeconds: 86_400, policy: 'none', concurrency: 2 } as const satisfies Partial<BackfillInput>;
 export type BackfillRequest = Pick<BackfillInput, 'from' | 'to'> & Partial<BackfillInput>;
 
 /** Answer of the query `backfillProgress`, and the workflow's result. */
