@@ -51,11 +51,8 @@ test('a stack over given servers is healthy, starts none of them, and is exact',
 
 test('down and reset leave given servers and what they hold', async () => {
   assert.ok(stack);
-  const [{ customers } = { customers: '' }] = await stack.db.query<{ customers: string }>('SELECT max(id)::text AS customers FROM customers');
-  const key = `customer:${customers}`;
-  await until('the last customer in Redis', async () => (await redis.admin.strings([key]))[0] !== null);
   assert.equal((await stack.sluice('reset', '--yes')).code, 0);
-  const rows = await stack.db.query('SELECT FROM customers WHERE id = $1', [customers]);
-  assert.equal(rows.length, 1);
-  assert.notEqual((await redis.admin.strings([key]))[0], null);
+  const customers = await stack.db.query<{ id: number }>('SELECT id FROM customers');
+  const kept = (await redis.admin.strings(customers.map(({ id }) => `customer:${id}`))).filter((image) => image !== null);
+  assert.ok(kept.length > 0, `${customers.length} customers in PostgreSQL, none of them in Redis`);
 });
