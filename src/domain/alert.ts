@@ -2,7 +2,7 @@
  * What an alert is called, and which of its occurrences have been seen. Nothing here needs a library: workflows use it.
  * Invariant: an alert's ids follow from type, entity and episode alone, so a redelivered message finds the same workflow.
  */
-export const alertTypes = ['high_value_order', 'bulk_orders', 'rapid_stock_depletion', 'low_stock', 'geographic_anomaly', 'order_rate'] as const;
+export const alertTypes = ['high_value_order', 'bulk_orders', 'rapid_stock_depletion', 'low_stock', 'geographic_anomaly', 'order_rate', 'batch_failed'] as const;
 export type AlertType = (typeof alertTypes)[number];
 
 export const severities = ['LOW', 'MEDIUM', 'HIGH'] as const;
@@ -12,12 +12,12 @@ export type Severity = (typeof severities)[number];
 export const levels = [1, 2, 3] as const;
 export type AlertLevel = (typeof levels)[number];
 
-/** Types that say themselves when they are over: silence means nothing, the stock of a product that nobody buys is still low. */
-export const closedBySource: ReadonlySet<AlertType> = new Set<AlertType>(['low_stock']);
+/** Types that say themselves when they are over: silence means nothing, the stock of a product that nobody buys is still low, a schedule that is paused does not run. */
+export const closedBySource: ReadonlySet<AlertType> = new Set<AlertType>(['low_stock', 'batch_failed']);
 
 export interface AlertRef {
   type: AlertType;
-  /** Bare id or state, never a name. */
+  /** Bare id, state or schedule, never a name. */
   entity: string;
   /** Event time of the first crossing, milliseconds since 1970. */
   episode: number;

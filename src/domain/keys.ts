@@ -70,7 +70,7 @@ export function createKeys(prefix: string) {
     batchWindow: (table: string, windowEnd: string) => key(`batch_etl:${table}:window:${windowEnd}`),
     /** String (JSON). */
     batchSummary: (runId: string) => key(`batch_summary:${runId}`),
-    /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row. */
+    /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row, failing_since (window end). */
     batchJobs: (name: string) => key(`batch_jobs:${name}`),
     /** String: the last minute that is closed. */
     windowLatest: key('realtime:metrics:latest'),

@@ -13,6 +13,7 @@ import { createRebuildActivities } from '../activities/rebuild.ts';
 import { createRebuildStatusActivities } from '../activities/rebuild-status.ts';
 import { createSnapshotActivities } from '../activities/snapshot.ts';
 import { createSuperviseActivities } from '../activities/supervise.ts';
+import { endAlert, raiseAlert } from '../adapters/alert-workflow.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
@@ -141,6 +142,8 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
           pageBytes: settings.BATCH_PAGE_BYTES,
           failuresMost: settings.BATCH_FAILURES_MOST,
           pause: async (note) => void (await temporal.pauseSchedule(batchScheduleId, note)),
+          raiseAlert: (alert) => raiseAlert(temporal, alert),
+          endAlert: (alert) => endAlert(temporal, alert),
           failpoint: createFailpoint(settings.SLUICE_FAILPOINT_DIR),
         }),
       ),

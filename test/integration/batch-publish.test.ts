@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { Redis } from 'ioredis';
-import { dropLoaded, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication, type Published } from '../../src/batch/publish.ts';
+import { dropLoaded, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type FailedRow, type Publication, type Published } from '../../src/batch/publish.ts';
 import type { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { recordTables, type BatchPublish, type RunReport } from '../../src/workflows/batch-contract.ts';
@@ -134,13 +134,14 @@ test('a reader in a loop never sees two runs mixed, and what it was led to is th
   assert.ok((await reader).size > 1 && seen > 12, `${seen} looks`);
 });
 
-test('failures are counted once each; a scheduled success ends the row, a backfilled one does not', async () => {
-  const fail = (runId: string, scheduled: boolean): Promise<number> => recordFailure(to, reportOf(runId, day(1), 'latest'), 'why', scheduled);
-  assert.equal(await fail('x', true), 1);
-  assert.equal(await fail('x', true), 1);
-  assert.equal(await fail('y', true), 2);
-  assert.equal(await fail('z', false), 2);
-  assert.equal(await raw.get(keys.batchJobs('failed')), '3');
+test('failures are counted once each, the row is named by its first; a scheduled success ends it, a backfilled one does not', async () => {
+  const fail = (runId: string, scheduled: boolean, end = day(1)): Promise<FailedRow> => recordFailure(to, reportOf(runId, end, 'latest'), 'why', scheduled);
+  assert.deepEqual(await fail('by-hand', false), { runs: 0, since: null });
+  assert.deepEqual(await fail('x', true), { runs: 1, since: day(1) });
+  assert.deepEqual(await fail('x', true), { runs: 1, since: day(1) });
+  assert.deepEqual(await fail('y', true, day(2)), { runs: 2, since: day(1) });
+  assert.deepEqual(await fail('z', false), { runs: 2, since: day(1) });
+  assert.equal(await raw.get(keys.batchJobs('failed')), '4');
   assert.equal((JSON.parse((await raw.get(keys.batchSummary('x')))!) as { error: string }).error, 'why');
   await run('b', day(1), 'window');
   assert.equal(await raw.get(keys.batchJobs('failed_in_a_row')), '2');

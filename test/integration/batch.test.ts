@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { AlertState } from '../../src/workflows/alert-contract.ts';
 import { fillPast, jobs, pastDays, recordsOf } from '../batch-shop.ts';
 import { processOf } from '../faults.ts';
 import { startStack, until, type TestStack } from '../stack.ts';
@@ -40,6 +41,7 @@ const told = <T>(...args: string[]): Promise<T> =>
   });
 const status = (): Promise<Status> => told('batch', 'status');
 const latestRun = async (): Promise<string | null> => (await stack.redis.strings([stack.keys.batchLatest('customers')]))[0] ?? null;
+const openFailures = async (): Promise<string[]> => (await told<{ alerts: { alert: string }[] }>('alerts', 'ls', '--type', 'batch_failed')).alerts.map(({ alert }) => alert);
 const newRun = (than: string | null): Promise<string> => until('another run is published', async () => ((await latestRun()) !== than && (await latestRun())) || undefined, 60_000);
 
 test('a run completes every interval; latest leads to whole records, and they equal SQL over the same snapshot', async () => {
@@ -129,6 +131,11 @@ test('orphans block a run: latest stays, the failures are counted, the schedule 
   const { schedule } = await until('the schedule is paused', async () => ((await status()).schedule.paused ? status() : undefined), 90_000, 500);
   assert.match(schedule.note, /Paused by Sluice after 2 failed runs in a row.*1 row of orders whose customer_id is not in customers.*batch resume/s);
   assert.ok((await jobs(stack)).failed >= 2);
+  const alert = await until('the alert is listed', async () => (await openFailures())[0], 30_000);
+  assert.deepEqual(await openFailures(), [alert]);
+  const state = await told<AlertState>('alerts', 'show', alert);
+  assert.ok(state.severity === 'HIGH' && state.occurrences >= 2, JSON.stringify(state));
+  assert.match(state.value, /^\d+ in a row, the last blocked by the quality gate$/);
   const kept = await status();
   assert.ok(Date.parse(kept.latest!.window.end) >= Date.parse(good.latest!.window.end));
   assert.notEqual(kept.latest!.quality_verdict, 'block');
@@ -137,6 +144,8 @@ test('orphans block a run: latest stays, the failures are counted, the schedule 
   const before = await latestRun();
   assert.equal((await stack.sluice('batch', 'resume')).code, 0);
   await newRun(before);
+  const ended = await until('the alert is over', async () => (await told<AlertState>('alerts', 'show', alert)).resolved ?? undefined, 30_000);
+  assert.equal(ended.reason, 'its cause is over');
 });
 
 test('a loss of more than half a table blocks every run, until one is told that it is meant', async () => {

@@ -3,20 +3,19 @@
  * Safe to repeat: a workflow is started once per alert, and counts an occurrence once per origin.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { endAlert, raiseAlert, type AlertClient } from '../../adapters/alert-workflow.ts';
 import type { RecordBatch } from '../../adapters/kafka-consumer.ts';
-import type { TemporalClient } from '../../adapters/temporal.ts';
 import { alertWorkflowId } from '../../domain/alert.ts';
 import { parseAlert, type AlertEvent, type AlertMessage } from '../../domain/alert-message.ts';
 import type { Rejected, SourceRecord } from '../../domain/change-event.ts';
 import { PipelineError } from '../../domain/errors.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { alertDetails, alertWorkflowType, occurrenceSignal, overSignal, type AlertInput } from '../../workflows/alert-contract.ts';
-import { taskQueue } from '../../workflows/contract.ts';
+import { occurrenceSignal } from '../../workflows/alert-contract.ts';
 import type { DeadLetterSink } from '../dead-letters.ts';
 
 export interface AcceptDeps {
-  temporal: Pick<TemporalClient, 'signalWithStart' | 'signalWorkflow'>;
+  temporal: AlertClient;
   deadLetters: DeadLetterSink;
   /** Older alerts start nothing. */
   ageMsMax: number;
@@ -72,7 +71,7 @@ async function accept(deps: AcceptDeps, record: SourceRecord, event: AlertEvent,
   if (event.kind === 'rejected') return;
   const id = alertWorkflowId(event.ref);
   try {
-    await persist(deps, () => (event.kind === 'over' ? deps.temporal.signalWorkflow(id, overSignal) : signal(deps, id, event.message)));
+    await persist(deps, () => (event.kind === 'over' ? endAlert(deps.temporal, event.ref) : signal(deps, id, event.message)));
   } catch (error) {
     if (!(error instanceof PipelineError) || error.action !== 'dead-letter') throw error;
     reject(record, { kind: 'rejected', offset: record.offset, op: null, reason: 'refused_alert', detail: 'Temporal does not accept it', id: null });
@@ -81,14 +80,11 @@ async function accept(deps: AcceptDeps, record: SourceRecord, event: AlertEvent,
 
 /** An old alert may still be told to a workflow that goes on. */
 async function signal({ temporal, ageMsMax, log }: AcceptDeps, id: string, message: AlertMessage): Promise<void> {
-  const { type, severity, entity, value, threshold, window } = message;
   if (Date.now() - message.at > ageMsMax) {
     if (!(await temporal.signalWorkflow(id, occurrenceSignal, message))) log.info({ id, at: message.at }, 'alert is too old to start anything');
     return;
   }
-  const input: AlertInput = { first: message };
-  const start = { id, type: alertWorkflowType, taskQueue, args: [input], note: `${severity} ${type} of ${entity}: ${value}, threshold ${threshold} (${window})`, details: alertDetails };
-  if (!(await temporal.signalWithStart(start, occurrenceSignal, [message]))) log.info({ id }, 'alert is over already');
+  if (!(await raiseAlert(temporal, message))) log.info({ id }, 'alert is over already');
 }
 
 /** Repeats `work` while its failure is one that time heals; false when the process must drain first. */
