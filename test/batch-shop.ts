@@ -1,7 +1,7 @@
 /** A shop with a past for the tests of the batch, and what a window's run has left in Redis. */
 import type { TestStack } from './stack.ts';
 
-/** Customers, products and orders of the last `days` days, some cancelled, some without a sale; every order's total is the sum of its items. */
+/** Customers, products and orders of the last `days` days, of each day some cancelled, some without a sale; every order's total is the sum of its items. */
 export async function fillPast({ db }: TestStack, days: number): Promise<void> {
   await db.query(`
     INSERT INTO customers (first_name, last_name, email, city, state, created_at)
@@ -14,7 +14,7 @@ export async function fillPast({ db }: TestStack, days: number): Promise<void> {
     placed AS (
       INSERT INTO orders (customer_id, order_date, total_amount, status)
       SELECT c.ids[1 + (n * n) % cardinality(c.ids)], timezone('UTC', now()) - (n % ${days}) * interval '1 day' - (n % 1440) * interval '1 minute', 0,
-             (ARRAY['delivered','shipped','cancelled','pending',NULL])[1 + n % 5]
+             (ARRAY['delivered','shipped','cancelled','pending',NULL])[1 + n / ${days} % 5]
       FROM generate_series(1, 3000) n, c RETURNING id
     )
     INSERT INTO order_items (order_id, product_id, quantity, unit_price)
