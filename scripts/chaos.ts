@@ -154,13 +154,15 @@ function keepLogs(dataDir: string): string {
 
 /** Notes and prints what was hit and how each test ended. */
 async function watch(result: Result, events: AsyncIterable<TestEvent>): Promise<void> {
-  let passed = 0;
+  const passed: { name: string; landed: number }[] = []; // what a test reports follows its end
   for await (const { type, data } of events) {
     if (type === 'test:diagnostic' && data.message?.startsWith('landed: ')) {
       result.landed.push(data.message.slice('landed: '.length));
+      const last = passed.at(-1);
+      if (last) last.landed += 1;
       console.log(`  hit       ${result.landed.at(-1)}`);
     } else if (type === 'test:pass' && !data.name?.endsWith(ending)) {
-      passed += 1;
+      passed.push({ name: data.name ?? '', landed: 0 });
       console.log(`  survived  ${data.name}`);
     } else if (type === 'test:fail') {
       const cause = data.details?.error?.cause;
@@ -168,10 +170,10 @@ async function watch(result: Result, events: AsyncIterable<TestEvent>): Promise<
       console.log(`  FAILED    ${result.failures.at(-1)}`);
     }
   }
-  if (result.failures.length === 0 && (passed === 0 || result.landed.length < passed)) {
-    result.failures.push(`${passed} tests passed, ${result.landed.length} faults were seen to land`);
-    console.log(`  FAILED    ${result.failures.at(-1)}`);
-  }
+  const vain = passed.length === 0 ? ['no test passed'] : passed.flatMap(({ name, landed }) => (landed === 0 ? [`${name}: no fault was seen to land`] : []));
+  if (result.failures.length > 0) return;
+  result.failures.push(...vain);
+  for (const failure of vain) console.log(`  FAILED    ${failure}`);
 }
 
 function summarize(results: Result[]): number {

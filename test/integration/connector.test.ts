@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connectClientOf, connectorName } from '../../src/stack/connector.ts';
-import type { RebuildProgress } from '../../src/workflows/contract.ts';
+import { rebuildEverythingId, type RebuildProgress } from '../../src/workflows/contract.ts';
 import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
@@ -65,6 +65,28 @@ test('a rebuild from the topic makes rows, sums and event counters anew', async 
   await assertVerified(stack);
 });
 
+test('a rebuild of everything goes on without the command that asked for it', async () => {
+  const { code, stderr } = await stack.sluice('rebuild', '--detach');
+  assert.equal(code, 0, stderr);
+  type Rebuilds = Record<string, { status: string; progress: RebuildProgress }>;
+  const { progress } = await until('it is over', async () => {
+    const found = (JSON.parse((await stack.sluice('rebuild', 'status', '--json')).stdout) as Rebuilds)[rebuildEverythingId];
+    return found?.status === 'COMPLETED' && found;
+  }, 180_000, 1000);
+  assert.equal(progress.mode, 'topic', progress.note);
+  await assertVerified(stack);
+});
+
+test('a restart by command gives the slot to a new session, and loses nothing', async () => {
+  const session = async (): Promise<number | undefined> => (await stack.db.query<{ pid: number }>("SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = 'sluice' AND active"))[0]?.pid;
+  const before = await session();
+  const { code, stderr } = await stack.sluice('connector', 'restart');
+  assert.equal(code, 0, stderr);
+  await until('a new session', async () => ![undefined, before].includes(await session()), 120_000);
+  await until('healthy', async () => (await stack.status()).healthy, 120_000);
+  await assertVerified(stack);
+});
+
 test('a connector task that failed is restarted', async () => {
   await stack.db.query('ALTER ROLE sluice_replication NOLOGIN');
   await stack.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sluice_replication'");
@@ -73,6 +95,13 @@ test('a connector task that failed is restarted', async () => {
   await until('it runs again', async () => (await connector()).state === 'RUNNING', 180_000);
   await assertVerified(stack);
 });
+
+/** The supervisor of the connector sees nothing of what happens meanwhile. */
+async function whileWorkerStands(work: () => Promise<void>): Promise<void> {
+  const { pid } = (await stack.status()).processes.find(({ name }) => name === 'worker')!;
+  process.kill(pid, 'SIGSTOP');
+  await work().finally(() => process.kill(pid, 'SIGCONT'));
+}
 
 const deleteConnector = async (): Promise<void> => assert.equal((await fetch(`http://127.0.0.1:${stack.settings.CONNECT_PORT}/connectors/${connectorName}`, { method: 'DELETE' })).status, 204);
 
@@ -89,16 +118,12 @@ test('a connector that is gone and is registered by hand begins anew: what it sk
   const [order] = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount, status) VALUES (1.00, 'set aside') RETURNING id"); // a status that the generator leaves alone
   const row = async (): Promise<string | null> => (await stack.redis.strings([stack.keys.row('order', String(order!.id))]))[0] ?? null;
   await until('the order', async () => (await row()) !== null);
-  const { pid } = (await stack.status()).processes.find(({ name }) => name === 'worker')!;
-  process.kill(pid, 'SIGSTOP');
-  try {
+  await whileWorkerStands(async () => {
     await forgetConnector();
     await stack.db.query(`DELETE FROM orders WHERE id = ${order!.id}`);
     const { code, stderr } = await stack.sluice('connector', 'apply');
     assert.equal(code, 0, stderr);
-  } finally {
-    process.kill(pid, 'SIGCONT');
-  }
+  });
   await until('the order is gone', async () => (await row()) === null, 120_000);
   await until('no table is being read again', async () => !Object.values(await stack.redis.hash(stack.keys.status)).includes('rebuilding'), 120_000);
   await until('healthy', async () => (await stack.status()).healthy, 120_000);
@@ -115,10 +140,12 @@ test('a slot that is gone halts every table, and resync --all makes the replica 
 });
 
 test('a slot that was created anew with a gap halts every table, and resync --all makes the replica exact, although the connector is deleted meanwhile', async () => {
-  await dropSlot();
-  await stack.db.query("INSERT INTO products (name, price) VALUES ('in the gap', 1.00)");
-  await stack.db.query(slot.anew);
-  await haltsAndIsMended(/(created anew|is gone).*resync --all/, deleteConnector); // Connect remembers how far it was
+  await whileWorkerStands(async () => { // or it may see that the slot is gone
+    await dropSlot();
+    await stack.db.query("INSERT INTO products (name, price) VALUES ('in the gap', 1.00)");
+    await stack.db.query(slot.anew);
+  });
+  await haltsAndIsMended(/created anew.*resync --all/, deleteConnector); // Connect remembers how far it was
   const rebuild = await stack.sluice('rebuild', '--table', 'products', '--json');
   assert.match((JSON.parse(rebuild.stdout) as { note: string }).note, /no longer has its beginning/, 'history with a gap is not taken for the whole');
 });

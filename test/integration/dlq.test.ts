@@ -256,3 +256,23 @@ test('a bulk is refused without --yes, a dry run changes nothing, and filters ch
   assert.equal((await stack.sluice('dlq', 'show', 'no-such-1-2')).code, 1);
   assert.equal((await stack.sluice('dlq', 'discard', '--key', id, '--yes')).code, 0);
 });
+
+test('a bulk by table, reason and time closes those letters, with who and why, and no other', async () => {
+  const [one, two, other] = [aNewId(), aNewId(), aNewId()];
+  const start = new Date().toISOString();
+  const unknownOperation = (id: string): string => aChange({ after: anOrder({ id: Number(id) }) }).value!.toString().replace(/"op":"."/, '"op":"x"');
+  await Promise.all([send(one, unknownOperation(one)), send(two, unknownOperation(two)), send(other, '{"broken')]);
+  for (const id of [one, two, other]) await parkedLetters(id, 1);
+  const { code, stdout, stderr } = await stack.sluice('dlq', 'discard', '--table', 'orders', '--reason', 'unsupported_operation', '--since', start, '--yes', '--note', 'in bulk');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /Discarded 2 dead letters\b/);
+  for (const id of [one, two]) {
+    assert.equal(await markOf(id), null);
+    const [closed] = await lettersOf(id, '--all');
+    assert.deepEqual([closed!.state, closed!.closed!.note], ['discarded', 'in bulk']);
+  }
+  assert.equal((await openLettersOf(other)).length, 1);
+  assert.deepEqual((await replay('--table', 'orders', '--reason', 'malformed_json', '--since', start)).cameBack.map(({ key }) => key), [other]);
+  assert.equal((await stack.sluice('dlq', 'discard', '--key', other, '--yes')).code, 0);
+  await assertVerified(stack);
+});

@@ -6,7 +6,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createKafkaProducer, type KafkaProducer } from '../../src/adapters/kafka-producer.ts';
-import { tableTopic } from '../../src/domain/topics.ts';
+import { Ledger } from '../../src/dlq/ledger.ts';
+import { readLedger } from '../../src/dlq/read-letters.ts';
+import { deadLetterTopic, groups, tableTopic } from '../../src/domain/topics.ts';
 import { readLag } from '../../src/replica/lag.ts';
 import { aChange, anOrder } from '../builders.ts';
 import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
@@ -24,7 +26,7 @@ after(async () => {
 
 interface Case {
   name: string;
-  run: () => Promise<void>;
+  run: () => Promise<unknown>;
   /** Dead letters that this makes in orders. */
   dead?: number;
 }
@@ -102,6 +104,9 @@ const fromSql: Case[] = [
       const file = `/tmp/sluice-copy-${process.pid}-${Date.now()}.csv`;
       await sql(`COPY (SELECT 7, 9.99 FROM generate_series(1, 20000)) TO '${file}'`);
       await sql(`COPY order_items (quantity, unit_price) FROM '${file}'`);
+      const lsnOf = async ({ id }: Record<string, string>): Promise<unknown> => until('the last rows', async () => (await row(`order_item:${id}`))?.['_lsn']);
+      const lsns = await Promise.all((await sql('SELECT id FROM order_items WHERE quantity = 7 AND unit_price = 9.99 ORDER BY id DESC LIMIT 20')).map(lsnOf));
+      assert.ok(new Set(lsns).size < lsns.length, 'rows share an LSN');
       await sql(`COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f ${file}'`); // PostgreSQL fails if nobody reads
     },
   },
@@ -151,9 +156,11 @@ const fromSql: Case[] = [
     name: 'a table that we do not know, in the publication or not',
     run: async () => {
       await sql('CREATE TABLE public.parcels (id serial PRIMARY KEY, weight numeric)');
+      await sql('INSERT INTO parcels (weight) VALUES (0.5)');
       await sql('ALTER PUBLICATION sluice ADD TABLE public.parcels');
       await sql('INSERT INTO parcels (weight) VALUES (1.5), (2.5)');
       await sql('DROP TABLE public.parcels');
+      assert.equal((await stack.redis.scan(stack.keys.of('parcel*')).next()).value, undefined);
     },
   },
   {
@@ -188,6 +195,12 @@ const fromSql: Case[] = [
   },
 ];
 
+/** An order that is in Redis. */
+async function aRow(): Promise<string> {
+  const id = await newOrder();
+  await until('the row', async () => (await row(`order:${id}`)) ?? undefined);
+  return id;
+}
 const key = (id: number): string => `{"id":${id}}`;
 const fromTopic: Case[] = [
   { name: 'malformed JSON', dead: 2, run: async () => void (await send(key(900_000_001), '{"broken'), await send(key(900_000_001), 'plain text')) },
@@ -197,7 +210,7 @@ const fromTopic: Case[] = [
   { name: 'columns that nobody counts, of another type and missing', dead: 2, run: async () => void (await send(key(900_000_008), anOrderMessage(900_000_008, { shipping_address: 7 })), await send(key(900_000_008), anOrderMessage(900_000_008, { created_at: undefined }))) },
   { name: 'an amount below a cent, an infinite one, one that no counter can hold', dead: 3, run: async () => void (await send(key(900_000_004), anOrderMessage(900_000_004, { total_amount: '0.001' })), await send(key(900_000_004), anOrderMessage(900_000_004, { total_amount: 'POSITIVE_INFINITY' })), await send(key(900_000_004), anOrderMessage(900_000_004, { total_amount: '99999999999999999999.00' }))) },
   { name: 'a change of another table in this topic', dead: 1, run: async () => void (await send(key(900_000_005), aChange({ table: 'customers', op: 'c', after: anOrder({ id: 900_000_005 }) }).value!.toString())) },
-  { name: 'tombstones alone, of a row that is there and of one that is not', run: async () => void (await send(key(Number(await newOrder())), null), await send(key(900_000_006), null)) },
+  { name: 'tombstones alone, of a row that is there and of one that is not', run: async () => void (await send(key(Number(await aRow())), null), await send(key(900_000_006), null)) },
   { name: 'a record of 12 MB that is no change', dead: 1, run: async () => void (await send(key(900_000_007), `{"junk":"${'x'.repeat(12 * 1024 * 1024)}"}`)) },
 ];
 
@@ -214,6 +227,28 @@ for (const { name, run, dead = 0 } of [...fromSql, ...fromTopic]) {
     assert.ok((await count('orders')) > 0);
   });
 }
+
+/** By the id that the case before uses; the key that is none has no id. */
+const reasons: [id: number, reasons: string[]][] = [
+  [900_000_001, ['malformed_json']],
+  [900_000_002, ['malformed_envelope', 'malformed_json']],
+  [900_000_003, ['bad_column']],
+  [900_000_004, ['bad_column', 'number_range', 'sum_range']],
+  [900_000_005, ['malformed_envelope']],
+  [900_000_007, ['malformed_envelope']],
+  [900_000_008, ['bad_column']],
+];
+test('no foreign record is applied: each stands in the dead-letter topic with its reason, its key parked', async () => {
+  const ledger = new Ledger();
+  await readLedger({ kafka: { brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test' }, topic: deadLetterTopic(groups.cdc) }, ledger);
+  for (const [id, expected] of reasons) {
+    const letters = ledger.letters().filter((letter) => letter.id === String(id));
+    assert.deepEqual([...new Set(letters.map(({ reason }) => reason))].sort(), expected, String(id));
+    assert.equal(await row(`order:${id}`), null);
+    const [mark] = await stack.redis.strings([stack.keys.parkedMark('orders', String(id))]);
+    assert.equal(mark?.split(':')[1], String(letters.at(-1)!.origin.offset));
+  }
+});
 
 test('an update that commits after an incremental snapshot has read its row wins, although its LSN is smaller', async () => {
   const id = await newOrder("(total_amount, status) VALUES (1.00, 'set aside')"); // a status that the generator leaves alone
