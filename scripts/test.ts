@@ -29,7 +29,7 @@ const phases: Phase[][] = [
   [{ suites: ['architecture', 'unit', 'property', 'workflow', 'replay', 'integration'], stack: 'none' }, { suites: ['chaos', 'integration'], stack: 'shared' }],
   [{ suites: ['integration', 'e2e'], stack: 'own' }],
 ];
-const fileTimeoutMs = 10 * 60_000;
+const fileTimeoutMs = 30 * 60_000;
 const counterShape = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 
 const filters = process.argv.slice(2);

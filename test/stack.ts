@@ -3,7 +3,7 @@
  * `npm test` starts one for many files and names it in SLUICE_TEST_STACK; a file run alone starts its own.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -126,7 +126,10 @@ function attach({ dir, env }: { dir: string; env: Record<string, string> }, owne
     connectAs,
     sluice: (...args) => runSluice(env, args),
     status: async () => JSON.parse((await runSluice(env, ['status', '--json'])).stdout) as StackStatus,
-    arm: (name, action) => writeFileSync(failpoint(name), action),
+    arm: (name, action) => {
+      writeFileSync(`${failpoint(name)}.new`, action);
+      renameSync(`${failpoint(name)}.new`, failpoint(name)); // whole at once: one that is read while it is empty does nothing and is gone
+    },
     isArmed: (name) => existsSync(failpoint(name)),
     startProcess: (name, more = {}) => {
       const child = spawn(process.execPath, [`dist/main/${name}.js`], { cwd: projectRoot, env: { ...process.env, ...env, ...more }, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -45,9 +45,7 @@ async function compareNow(deps: PipelineDeps, comparison: Comparison): Promise<C
   const [first] = held;
   if (first) return { checked: first.checked, differences: inAll(held.map(({ differences }) => differences)), method: 'hold' };
 
-  // Nothing is written that could stop a consumer, or none runs: then what is there after a wait is what there is.
-  await pipeline.caughtUp();
-  return { ...(await compareWith(await readReplica(deps, comparison), deps.db)), method: 'quiet' };
+  return { ...(await pipeline.afterWait(async () => compareWith(await readReplica(deps, comparison), deps.db))), method: 'quiet' };
 }
 
 /** An event on its way could hide a real difference, so that equal is not enough: nothing may be waiting. */

@@ -3,6 +3,7 @@
  * `caughtUp`: everything committed before the call has been applied. `atHold`: the replica stands at a database snapshot.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Database, Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { parseHold, parseSnapshot } from '../domain/hold.ts';
@@ -63,19 +64,34 @@ export function createPipeline(deps: PipelineDeps) {
     return until(() => haveReached(ends, token), deadlineMs);
   };
 
+  /** Where the partitions ended when all that was committed before the call was in them, once that is applied; null when it was waited for in vain. */
+  const reachEnds = async (): Promise<PartitionEnd[] | null> => {
+    if (isBehind) return null;
+    const deadlineMs = Date.now() + patienceMs;
+    const [row] = await db.query<{ micros: string }>('SELECT (extract(epoch FROM now()) * 1000000)::bigint::text AS micros');
+    const calledMicros = BigInt(row?.micros ?? 0);
+    const hasPassed = await until(async () => (await heartbeatMicros()) > calledMicros, deadlineMs);
+    const ends = await readEnds();
+    isBehind = !hasPassed || !(await until(() => haveReached(ends, null), deadlineMs));
+    return isBehind ? null : ends;
+  };
+
   return {
     /** Whether a wait for the pipeline was in vain: then nobody waits again, and what differs may be on its way. */
     isBehind: () => isBehind,
     /** Waits until a heartbeat written after the call has passed, then until every partition is past what it had by then. */
-    caughtUp: async (): Promise<boolean> => {
-      if (isBehind) return false;
-      const deadlineMs = Date.now() + patienceMs;
-      const [row] = await db.query<{ micros: string }>('SELECT (extract(epoch FROM now()) * 1000000)::bigint::text AS micros');
-      const calledMicros = BigInt(row?.micros ?? 0);
-      const hasPassed = await until(async () => (await heartbeatMicros()) > calledMicros, deadlineMs);
-      const ends = await readEnds();
-      isBehind = !hasPassed || !(await until(() => haveReached(ends, null), deadlineMs));
-      return !isBehind;
+    caughtUp: async (): Promise<boolean> => (await reachEnds()) !== null,
+    /**
+     * For when no hold stands: nothing is written that could stop a consumer, or none runs. Then what is there after a wait is what there
+     * is; when something was written meanwhile after all, the pipeline is behind.
+     */
+    afterWait: async <T extends { differences: unknown[] }>(compare: () => Promise<T>): Promise<T> => {
+      const before = await reachEnds();
+      const compared = await compare();
+      if (compared.differences.length === 0) return compared;
+      const after = await reachEnds();
+      isBehind ||= !isDeepStrictEqual(before, after);
+      return compared;
     },
     /**
      * Stops the consumers where a new snapshot ends, reads the replica, lets them go, and compares with SQL in that snapshot.

@@ -64,8 +64,7 @@ export async function verifyStream(deps: PipelineDeps, nowMs: number): Promise<S
     last = compared ?? last;
   }
   if (last) return { ok: false, ...last, method: 'hold', behind: false };
-  await pipeline.caughtUp();
-  const compared = await compare(await readWindows(deps, span), deps.db);
+  const compared = await pipeline.afterWait(async () => compare(await readWindows(deps, span), deps.db));
   return { ok: compared.differences.length === 0, ...compared, method: 'quiet', behind: pipeline.isBehind() };
 }
 

@@ -96,7 +96,7 @@ test('an answer that never ends holds up nobody', async () => {
 });
 
 test('nobody at the address is said without the address', async () => {
-  const gone = createSlack({ url: new Secret(`http://127.0.0.1:${await findFreePort()}/s3cret`), timeoutMs: 500 });
+  const gone = createSlack({ url: new Secret(`http://127.0.0.1:${await findFreePort()}/s3cret`), timeoutMs: 10_000 });
   assert.match((await failureOf(gone)).message, /slack could not be reached \(ECONNREFUSED\)/);
 });
 

@@ -79,7 +79,10 @@ test('a batch, and the same batch again: one workflow each, one request each, ev
   assert.equal(await accept(...batch), true);
   await Promise.all([isTold(fresh('a')), isTold(fresh('b'))]);
   assert.equal(await accept(...batch), true);
-  await until('Redis shows the count', async () => (await redis.store.hash(keys.alert('high_value_order', fresh('a').alertId)))['occurrences'] === '3');
+  await until('Redis shows the count and the state', async () => {
+    const { occurrences, status } = await redis.store.hash(keys.alert('high_value_order', fresh('a').alertId));
+    return occurrences === '3' && status === 'notified';
+  });
   assert.deepEqual(kinds(), ['opened', 'opened']);
   const shown = await redis.store.hash(keys.alert('high_value_order', fresh('a').alertId));
   assert.deepEqual({ ...shown, opened_at: '' }, { type: 'high_value_order', severity: 'MEDIUM', entity: 'a', value: '13', threshold: '10', window: '60 s', status: 'notified', workflow_id: idOf(fresh('a')), occurrences: '3', opened_at: '' });

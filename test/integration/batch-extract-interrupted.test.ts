@@ -46,6 +46,8 @@ test('a TRUNCATE waits for the extraction, which does not see it', async () => {
   const expected = await sourceRows(shop.owner);
   const extracted = extract(asked);
   await reached;
+  // One that joins behind the TRUNCATE would not wait for it.
+  await until('the lead and both readers hold their locks', async () => (await sessions(shop, `${reading} AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'public.order_items'::regclass AND mode = 'AccessShareLock')`)) === 3);
   const truncated = shop.owner.query('TRUNCATE customers, orders, order_items');
   await until('TRUNCATE waits', async () => (await sessions(shop, `wait_event_type = 'Lock'`)) === 1);
   goOn();

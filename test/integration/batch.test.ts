@@ -109,7 +109,11 @@ test('a backfill can be paused, resumed and cancelled; cancelled, nothing of it 
   const name = 'test';
   const started = await stack.sluice('backfill', '--from', from, '--to', to, '--concurrency', '2', '--id', name);
   assert.equal(started.code, 0, started.stderr);
-  const progress = () => told<{ status: string; progress: { completed: number; running: string[] } }>('backfill', 'status', name);
+  const progress = () =>
+    until('the backfill tells how far it is', async () => {
+      const { progress: found, ...rest } = await told<{ status: string; progress: { completed: number; running: string[] } | null }>('backfill', 'status', name);
+      return found !== null && { ...rest, progress: found };
+    });
   await stack.sluice('backfill', 'pause', name);
   const paused = (await progress()).progress.completed;
   assert.ok(paused < 8);

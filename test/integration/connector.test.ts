@@ -42,7 +42,7 @@ async function haltsAndIsMended(reason: RegExp, meanwhile = async (): Promise<vo
   await meanwhile();
   const resync = await stack.sluice('resync', '--all', '--json');
   assert.equal(resync.code, 0, resync.stderr);
-  await until('healthy', async () => (await stack.status()).healthy);
+  await until('healthy', async () => (await stack.status()).healthy, 180_000);
   await assertVerified(stack);
 }
 
@@ -124,8 +124,8 @@ test('a connector that is gone and is registered by hand begins anew: what it sk
     const { code, stderr } = await stack.sluice('connector', 'apply');
     assert.equal(code, 0, stderr);
   });
-  await until('the order is gone', async () => (await row()) === null, 120_000);
-  await until('no table is being read again', async () => !Object.values(await stack.redis.hash(stack.keys.status)).includes('rebuilding'), 120_000);
+  await until('the order is gone', async () => (await row()) === null, 300_000);
+  await until('no table is being read again', async () => !Object.values(await stack.redis.hash(stack.keys.status)).includes('rebuilding'), 300_000);
   await until('healthy', async () => (await stack.status()).healthy, 120_000);
   await assertVerified(stack);
   const { stdout } = await stack.sluice('rebuild', '--table', 'orders', '--json');

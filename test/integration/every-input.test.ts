@@ -54,6 +54,7 @@ const fences = async (): Promise<bigint> => {
 };
 const inTransaction = (...statements: string[]): Promise<void> =>
   stack.db.transaction(async (tx) => {
+    await tx.query("SET LOCAL deadlock_timeout = '1min'"); // of two that wait for each other the generator looks first, gives way, and writes again
     for (const text of statements) await tx.query(text);
   });
 
