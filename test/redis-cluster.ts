@@ -48,7 +48,7 @@ export async function startRedisCluster(prefixes: string[]): Promise<TestCluster
       const home = join(dir, String(port));
       mkdirSync(home);
       writeFileSync(join(home, 'users.acl'), users);
-      const config = ['bind 127.0.0.1', `port ${port}`, 'cluster-enabled yes', `cluster-port ${await findFreePort()}`, 'cluster-node-timeout 2000', 'cluster-require-full-coverage no', 'aclfile users.acl', 'appendonly yes', 'save ""', 'maxmemory-policy noeviction'];
+      const config = ['bind 127.0.0.1', `port ${port}`, 'cluster-enabled yes', `cluster-port ${await findFreePort()}`, 'cluster-node-timeout 15000', 'cluster-require-full-coverage no', 'aclfile users.acl', 'appendonly yes', 'appendfsync no', 'save ""', 'maxmemory-policy noeviction'];
       writeFileSync(join(home, 'redis.conf'), `${config.join('\n')}\n`);
       const admin = new Redis({ host: '127.0.0.1', port, password: 'admin-of-the-cluster', maxRetriesPerRequest: null, retryStrategy: () => 100 });
       admin.on('error', () => undefined);

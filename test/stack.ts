@@ -16,6 +16,7 @@ import { findFreePort, portSettings } from '../src/stack/ports.ts';
 import { layoutOf, projectRoot } from '../src/stack/project.ts';
 import { killGroup } from '../src/stack/run-command.ts';
 import { isAlive, readStackRecord } from '../src/stack/state-file.ts';
+import type { VerifyReport } from '../src/verify/verify.ts';
 
 export interface Outcome {
   code: number | null;
@@ -174,12 +175,31 @@ export async function until<T>(what: string, attempt: () => Promise<T | undefine
   }
 }
 
-/** `sluice verify --json`; fails with its report when the replica differs from the source. One of a pipeline that is behind says nothing yet. */
-export async function assertVerified(stack: TestStack): Promise<void> {
+/** `sluice verify --json`, asked again while the answer is `open`: at first that of a pipeline that is behind, which says nothing yet. */
+export async function verify(stack: TestStack, open = ({ behind }: VerifyReport): boolean => behind): Promise<{ code: Outcome['code']; report: VerifyReport }> {
   for (let left = 5; ; left -= 1) {
     const { code, stdout, stderr } = await stack.sluice('verify', '--json');
-    if (code === 0) return;
-    const isBehind = stdout !== '' && (JSON.parse(stdout) as { behind?: boolean }).behind === true;
-    if (!isBehind || left === 1) throw new Error(`verify ended with ${code}: ${stdout}${stderr}`);
+    if (stdout === '') throw new Error(`verify ended with ${code}: ${stderr}`);
+    const report = JSON.parse(stdout) as VerifyReport;
+    if (left === 1 || !open(report)) return { code, report };
   }
+}
+
+/** Fails with the report when the replica differs from the source. A table that is just being brought in line is waited for. */
+export async function assertVerified(stack: TestStack): Promise<void> {
+  const isDrift = ({ ok, drift, rows, sets, aggregates }: VerifyReport): boolean => !ok && drift.length > 0 && [rows, sets, aggregates].every(({ differences }) => differences.length === 0);
+  const { code, report } = await verify(stack, (found) => found.behind || isDrift(found));
+  if (code !== 0) throw new Error(`verify ended with ${code}: ${JSON.stringify(report)}`);
+}
+
+/** The generator stands still between two of its batches. */
+export async function withoutGenerator<T>(stack: TestStack, work: () => Promise<T>): Promise<T> {
+  const { pid } = (await stack.status()).processes.find(({ name }) => name === 'generator')!;
+  await until('the generator stands between two batches', async () => {
+    process.kill(pid, 'SIGSTOP');
+    const [backend] = await stack.db.query<{ state: string }>("SELECT state FROM pg_stat_activity WHERE application_name = 'sluice-generator'");
+    if (backend?.state !== 'idle') process.kill(pid, 'SIGCONT');
+    return backend?.state === 'idle';
+  });
+  return work().finally(() => process.kill(pid, 'SIGCONT'));
 }

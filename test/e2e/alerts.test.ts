@@ -68,6 +68,8 @@ test('the command line lists, shows, acknowledges, snoozes and resolves it, and 
   assert.equal((await say('show', name)).resolved?.reason, 'restocked');
   await becomes(fresh('7'), 'resolved');
   await until('the end is told', async () => receiver.received.length === 2);
+  const isListed = async (): Promise<boolean> => ((await say('ls')) as unknown as typeof listed).alerts.some(({ alert }) => alert === name);
+  await until('its workflow is over', async () => !(await isListed()));
   const failures: [args: string[], code: number, why: RegExp][] = [
     [['ack', name], 1, /is over \(completed\)/],
     [['show', 'low_stock/nobody/1'], 1, /There is no alert low_stock\/nobody\/1/],

@@ -48,12 +48,15 @@ async function assertNothingLeft(pids: number[]): Promise<void> {
   for (const name of portSettings) await assert.rejects(probePort(Number(env[name])), name);
 }
 
-/** Writes a customer and resolves with its id once it is in Redis. */
+/** Writes a customer, with an order so that the generator keeps it, and resolves with its id once it is in Redis. */
 async function changeArrives(): Promise<string> {
   const settings = loadSettings({ ...process.env, ...env });
   const db = connectPostgres({ host: '127.0.0.1', port: settings.POSTGRES_PORT, database: settings.POSTGRES_DB, user: settings.POSTGRES_USER, password: requireSecret(settings, 'POSTGRES_PASSWORD'), name: 'test' });
   try {
-    const [row] = await db.query<{ id: number }>("INSERT INTO customers (first_name, last_name, email) VALUES ('a', 'b', gen_random_uuid()::text) RETURNING id");
+    const [row] = await db.query<{ id: number }>(
+      `WITH c AS (INSERT INTO customers (first_name, last_name, email) VALUES ('a', 'b', gen_random_uuid()::text) RETURNING id)
+       INSERT INTO orders (customer_id, total_amount, status) SELECT id, 1, 'set aside' FROM c RETURNING customer_id AS id`,
+    );
     await until('the row in Redis', async () => hasRow(`customer:${row!.id}`));
     return String(row!.id);
   } finally {

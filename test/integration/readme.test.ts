@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { projectRoot } from '../../src/stack/project.ts';
-import { useStack, type TestStack } from '../stack.ts';
+import { useStack, withoutGenerator, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 const dir = mkdtempSync(join(tmpdir(), 'sluice-readme-'));
@@ -41,7 +41,7 @@ function withTools(): Record<string, string> {
   return { PATH: `${join(dir, 'bin')}:${process.env['PATH']}` };
 }
 
-test('a customer that is inserted and moved as the README says is seen in Redis as it says', () => {
+test('a customer that is inserted and moved as the README says is seen in Redis as it says', async () => {
   const [, block = ''] = /## See it work[\s\S]*?```sh\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
   assert.match(block, /INSERT INTO customers/);
   const { POSTGRES_PORT, REDIS_PORT, SLUICE_DATA_DIR } = stack.settings;
@@ -49,7 +49,7 @@ test('a customer that is inserted and moved as the README says is seen in Redis 
   const seen = (text: string): string => `\nuntil redis-cli -p ${REDIS_PORT} GET customer:$id | grep -q '${text}'; do sleep 0.2; done`;
   const [untilRow = '', rest = ''] = here.split(/(?=\nshop "UPDATE)/);
   const paced = `${untilRow.replace('\nredis-cli', `${seen('Ada')}\nredis-cli`)}${rest.replace('\nredis-cli', `${seen('"NY"')}\nredis-cli`)}`;
-  const { status, stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', paced], { encoding: 'utf8', timeout: 120_000, env: { ...process.env, ...withTools() } });
+  const { status, stdout, stderr } = await withoutGenerator(stack, async () => spawnSync('bash', ['-euo', 'pipefail', '-c', paced], { encoding: 'utf8', timeout: 120_000, env: { ...process.env, ...withTools() } }));
   assert.equal(status, 0, stderr);
   const [row = '', ...states] = stdout.trim().split('\n').filter((line) => !line.startsWith('UPDATE'));
   assert.equal((JSON.parse(row) as Record<string, unknown>)['first_name'], 'Ada');

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { readTableState } from '../../src/replica/table-state.ts';
-import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
+import { assertVerified, startStack, until, withoutGenerator, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 before(async () => {
@@ -58,18 +58,6 @@ async function pidOf(name: string): Promise<number> {
 async function whileConsumerStands(work: () => Promise<void>): Promise<void> {
   const pid = await pidOf('cdc-consumer');
   process.kill(pid, 'SIGSTOP');
-  await work().finally(() => process.kill(pid, 'SIGCONT'));
-}
-
-/** The generator, which knows the columns, stands still between two of its batches. */
-async function withoutGenerator(work: () => Promise<void>): Promise<void> {
-  const pid = await pidOf('generator');
-  await until('the generator stands between two batches', async () => {
-    process.kill(pid, 'SIGSTOP');
-    const [backend] = await sql("SELECT state FROM pg_stat_activity WHERE application_name = 'sluice-generator'");
-    if (backend?.['state'] !== 'idle') process.kill(pid, 'SIGCONT');
-    return backend?.['state'] === 'idle';
-  });
   await work().finally(() => process.kill(pid, 'SIGCONT'));
 }
 
@@ -142,9 +130,11 @@ test('a column becomes a timestamp whose images look like the text it was: infin
 });
 
 test('infinite and unreal amounts in a numeric of any size keep their value', async () => {
-  const [product] = await sql("INSERT INTO products (name, price, weight) VALUES ('heavy', 1, 'Infinity') RETURNING id");
-  await sql("INSERT INTO products (name, price, weight) VALUES ('light', 1, '-Infinity'), ('odd', 1, 'NaN'), ('exact', 1, 12345678901234567890.000000000000001)");
-  const text = await until('the product', async () => (await row(`product:${String(product!['id'])}`)) ?? undefined);
+  const text = await withoutGenerator(stack, async () => {
+    const [product] = await sql("INSERT INTO products (name, price, weight) VALUES ('heavy', 1, 'Infinity') RETURNING id");
+    await sql("INSERT INTO products (name, price, weight) VALUES ('light', 1, '-Infinity'), ('odd', 1, 'NaN'), ('exact', 1, 12345678901234567890.000000000000001)");
+    return until('the product', async () => (await row(`product:${String(product!['id'])}`)) ?? undefined);
+  });
   assert.match(text, /"weight":"Infinity"/);
   await assertVerified(stack);
 });
@@ -157,7 +147,7 @@ test('columns of any usual type are compared as they are sent', async () => {
 
 test('a table is replaced by a partitioned one: its events come under its name, and it is read again', async () => {
   await readAgain('order_items', () =>
-    withoutGenerator(async () => {
+    withoutGenerator(stack, async () => {
       await stack.db.transaction((tx) => tx.query(`
         ALTER TABLE order_items RENAME TO order_items_whole;
         CREATE TABLE order_items (LIKE order_items_whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id);
@@ -186,7 +176,7 @@ test('a table is replaced by a partitioned one: its events come under its name, 
 });
 
 test('a counted column that is gone parks what changes, is told, and is no reason to read; once restored the table follows', async () => {
-  await withoutGenerator(async () => {
+  await withoutGenerator(stack, async () => {
     const before = await generation('products');
     await readAgain('products', async () => {
       await sql('ALTER TABLE products DROP COLUMN category');
@@ -206,7 +196,7 @@ test('a counted column that is gone parks what changes, is told, and is no reaso
 });
 
 test('a column that only the stream counts is gone: the replica follows, and it is told until the column is restored', async () => {
-  await withoutGenerator(async () => {
+  await withoutGenerator(stack, async () => {
     await readAgain('products', async () => {
       await sql('ALTER TABLE products DROP COLUMN stock_quantity');
       await until('the row has followed', async () => (await row('product:1'))?.includes('stock_quantity') === false);
@@ -220,7 +210,7 @@ test('a column that only the stream counts is gone: the replica follows, and it 
 
 test('a large value that was not sent and is not known parks its row, and the table is read again', async () => {
   let id = '';
-  await withoutGenerator(() =>
+  await withoutGenerator(stack, () =>
     readAgain('orders', async () => {
       await sql('ALTER TABLE orders REPLICA IDENTITY DEFAULT');
       await sql('ALTER PUBLICATION sluice DROP TABLE orders');
@@ -237,7 +227,7 @@ test('a large value that was not sent and is not known parks its row, and the ta
 });
 
 test('a row whose image is rejected when its table is read again keeps the image it has', async () => {
-  await withoutGenerator(() => readAgain('orders', () => sql('ALTER TABLE orders ALTER COLUMN total_amount TYPE numeric')));
+  await withoutGenerator(stack, () => readAgain('orders', () => sql('ALTER TABLE orders ALTER COLUMN total_amount TYPE numeric')));
   const [order] = await sql("INSERT INTO orders (total_amount, status) VALUES (1.50, 'pending') RETURNING id");
   const id = String(order!['id']);
   const amount = async (): Promise<unknown> => (JSON.parse((await row(`order:${id}`)) ?? '{}') as Record<string, unknown>)['total_amount'];

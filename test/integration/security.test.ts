@@ -51,9 +51,17 @@ function read(path: string): string {
 
 function openFiles(pid: number): string[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => target(`/proc/${pid}/fd/${fd}`));
   } catch {
     return [];
+  }
+}
+
+function target(link: string): string[] {
+  try {
+    return [readlinkSync(link)];
+  } catch {
+    return []; // closed meanwhile
   }
 }
 
