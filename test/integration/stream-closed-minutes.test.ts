@@ -5,22 +5,19 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim } from '../../src/consumers/processor.ts';
 import { judgeClosedMinutes, type ClosedMinutesDeps } from '../../src/consumers/stream/closed-minutes.ts';
 import { createProgress } from '../../src/consumers/stream/progress.ts';
-import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
-import { createKeys, names, streamKeys } from '../../src/domain/keys.ts';
+import { names } from '../../src/domain/keys.ts';
 import { orderRate, type OrderRateState } from '../../src/domain/rules/order-rate.ts';
 import { minuteMs, minuteOf } from '../../src/domain/stream/minute.ts';
-import { streamTables } from '../../src/domain/stream/tables.ts';
 import { heartbeatTopic, tableTopic } from '../../src/domain/topics.ts';
-import { createReplicaStatus } from '../../src/replica/status.ts';
 import { aChange, aCustomer, anOrder } from '../builders.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { limits } from '../rule-limits.ts';
+import { createStreamEngine, emptyEngine, keys } from '../stream-engine.ts';
 
-const keys = streamKeys(createKeys('{test}:'));
 const firstMs = Date.parse('2026-11-22T10:00:00Z');
 const latenessMs = 1000;
 /** Orders of the first minute, the second and so on. */
@@ -32,8 +29,7 @@ before(async () => {
 });
 after(() => redis.stop());
 beforeEach(async () => {
-  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
-  await redis.admin.setFields(keys.pipeline, { spec: 'rules' });
+  await emptyEngine(redis);
   for (const of of [topic, heartbeatTopic('shop')]) await redis.admin.setFields(keys.owner(of, 0), { epoch: '1' });
 });
 
@@ -53,18 +49,7 @@ async function assertJudged(minutes: number): Promise<void> {
   assert.deepEqual(JSON.parse(learnt!), JSON.parse(JSON.stringify(expected)));
 }
 
-const createProcessor = (): CdcProcessor =>
-  new CdcProcessor({
-    redis: redis.store,
-    keys,
-    status: createReplicaStatus(redis.store, keys),
-    tables: streamTables,
-    topicPrefix: 'shop',
-    changesMax: 0,
-    deadLetters: async () => undefined,
-    failpoint: () => undefined,
-    windows: createStreamWindows({ redis: redis.store, keys, latenessMs, limits, now: () => firstMs }),
-  });
+const createProcessor = (): CdcProcessor => createStreamEngine(redis, latenessMs, () => firstMs);
 const claimOf = (of: string): Claim => ({ topic: of, partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null });
 
 async function judgeFirst(): Promise<void> {

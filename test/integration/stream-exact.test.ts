@@ -7,20 +7,16 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim } from '../../src/consumers/processor.ts';
-import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
-import { createKeys, streamKeys } from '../../src/domain/keys.ts';
-import { streamTables } from '../../src/domain/stream/tables.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
-import { createReplicaStatus } from '../../src/replica/status.ts';
 import { limits } from '../rule-limits.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { aChange, anOrder } from '../builders.ts';
 import { deliverAll } from '../deliver.ts';
 import { deliveries, tableNames, truncatedHistory, type History } from '../shop-stream.ts';
+import { createStreamEngine, emptyEngine, keys } from '../stream-engine.ts';
 
-const keys = streamKeys(createKeys('{test}:'));
 const nowMs = Date.parse('2026-11-22T12:00:00Z');
 let redis: TestRedis;
 let raw: Redis;
@@ -29,17 +25,7 @@ let processor: CdcProcessor;
 before(async () => {
   redis = await startRedis('{test}:');
   raw = new Redis({ port: redis.port, password: redis.password.reveal() });
-  processor = new CdcProcessor({
-    redis: redis.store,
-    keys,
-    status: createReplicaStatus(redis.store, keys),
-    tables: streamTables,
-    topicPrefix: 'shop',
-    changesMax: 0,
-    deadLetters: async () => undefined,
-    failpoint: () => undefined,
-    windows: createStreamWindows({ redis: redis.store, keys, latenessMs: 0, limits, now: () => nowMs }),
-  });
+  processor = createStreamEngine(redis, 0, () => nowMs);
 });
 after(async () => {
   raw.disconnect();
@@ -47,8 +33,7 @@ after(async () => {
 });
 
 async function wipe(): Promise<void> {
-  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
-  await redis.admin.setFields(keys.pipeline, { spec: 'rules' });
+  await emptyEngine(redis);
   for (const name of tableNames) for (const partition of [0, 1]) await redis.admin.setFields(keys.owner(tableTopic('shop', name), partition), { epoch: '1' });
 }
 

@@ -4,24 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
+import type { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim } from '../../src/consumers/processor.ts';
 import { watchAnomalies } from '../../src/consumers/stream/watcher.ts';
-import { createStreamWindows } from '../../src/consumers/stream/windows.ts';
 import type { SourceRecord } from '../../src/domain/change-event.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
-import { createKeys, streamKeys } from '../../src/domain/keys.ts';
-import { streamTables } from '../../src/domain/stream/tables.ts';
 import { watched } from '../../src/domain/stream/touches.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
-import { createReplicaStatus } from '../../src/replica/status.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { aChange, anOrder, anOrderItem, aProduct } from '../builders.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { limits } from '../rule-limits.ts';
 import { until } from '../stack.ts';
+import { createStreamEngine, emptyEngine, keys } from '../stream-engine.ts';
 
-const keys = streamKeys(createKeys('{test}:'));
 const [latenessMs, gapMs] = [120_000, 30_000]; // a gap that is shorter than what is looked through at once
 const startMs = Date.parse('2026-11-22T12:00:00Z');
 const at = (seconds: number): string => new Date(startMs + seconds * 1000).toISOString();
@@ -33,23 +29,12 @@ let nowMs = startMs + 1_200_000;
 
 before(async () => {
   redis = await startRedis('{test}:');
-  processor = new CdcProcessor({
-    redis: redis.store,
-    keys,
-    status: createReplicaStatus(redis.store, keys),
-    tables: streamTables,
-    topicPrefix: 'shop',
-    changesMax: 0,
-    deadLetters: async () => undefined,
-    failpoint: () => undefined,
-    windows: createStreamWindows({ redis: redis.store, keys, latenessMs, limits, now: () => (nowMs += 61_000) }), // sets are trimmed once a minute
-  });
+  processor = createStreamEngine(redis, latenessMs, () => (nowMs += 61_000)); // sets are trimmed once a minute
 });
 after(() => redis.stop());
 
 async function wipe(): Promise<void> {
-  for await (const page of redis.admin.scan('*')) await redis.admin.delete(page);
-  await redis.admin.setFields(keys.pipeline, { spec: 'rules' });
+  await emptyEngine(redis);
   claims = new Map();
 }
 
