@@ -169,7 +169,7 @@ export const settings = {
   ALERT_ROUTES_FILE: z.string().min(1).optional().describe('JSON file that says who is told of which alert; without it every configured channel is'),
   ALERT_ESCALATE_L2_SECONDS: count(300).describe('A HIGH alert that nobody has acknowledged goes to level 2 after this, seconds'),
   ALERT_ESCALATE_L3_SECONDS: count(900).describe('And to level 3 after this, seconds; more than ALERT_ESCALATE_L2_SECONDS'),
-  ALERT_QUIET_SECONDS: count(1800).describe('An alert without another occurrence for this long is resolved, seconds; low_stock is not, it says itself when it is over'),
+  ALERT_QUIET_SECONDS: count(1800).describe('An alert without another occurrence for this long is resolved, seconds; low_stock and batch_failed are not, their source says when they are over'),
   ALERT_DELIVERY_SECONDS: count(240, 5, 86_400).describe('How long a channel that does not take a notice is tried, seconds; then the others are told that it fails'),
   ALERT_TIMEOUT_MS: count(10_000, 100, 20_000).describe('How long one attempt waits for the answer of a channel, milliseconds'),
   ALERT_STORM_MOST: count(10).describe('When more alerts of one type come within a minute, the others are told as one'),

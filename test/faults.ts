@@ -1,6 +1,6 @@
 /**
  * What the chaos scenarios share: choices that a seed repeats, servers taken away and given back, and the report of each
- * fault, made only after the fault was seen. `scripts/chaos.ts` fails a scenario that reported none.
+ * fault, made only after the fault was seen. `scripts/chaos.ts` fails a test that reported none.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -27,6 +27,8 @@ export interface Outcome {
 export interface StackStatus {
   healthy: boolean;
   problems: string[];
+  /** Table → why. */
+  halted: Record<string, string>;
   processes: { name: string; pid: number; ports: number[]; state: string; restarts: number }[];
   connector: { state: string; tasks: string[]; oversizedEvent: { topic: string | null; bytes: number; bytesMax: number } | null };
   slot: { active: boolean; walStatus: string; retainedBytes: number };
@@ -195,11 +197,15 @@ export async function assertVerified(stack: TestStack): Promise<void> {
 /** The generator stands still between two of its batches. */
 export async function withoutGenerator<T>(stack: TestStack, work: () => Promise<T>): Promise<T> {
   const { pid } = (await stack.status()).processes.find(({ name }) => name === 'generator')!;
-  await until('the generator stands between two batches', async () => {
-    process.kill(pid, 'SIGSTOP');
-    const [backend] = await stack.db.query<{ state: string }>("SELECT state FROM pg_stat_activity WHERE application_name = 'sluice-generator'");
-    if (backend?.state !== 'idle') process.kill(pid, 'SIGCONT');
-    return backend?.state === 'idle';
-  });
-  return work().finally(() => process.kill(pid, 'SIGCONT'));
+  try {
+    await until('the generator stands between two batches', async () => {
+      process.kill(pid, 'SIGSTOP');
+      const [backend] = await stack.db.query<{ state: string }>("SELECT state FROM pg_stat_activity WHERE application_name = 'sluice-generator'");
+      if (backend?.state !== 'idle') process.kill(pid, 'SIGCONT');
+      return backend?.state === 'idle';
+    });
+    return await work();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
 }

@@ -8,20 +8,18 @@ import { Context } from '@temporalio/activity';
 import { openDuckDb, sqlText, type DuckDb } from '../adapters/duckdb.ts';
 import { snapshotGone, type Database } from '../adapters/postgres.ts';
 import { extract } from '../batch/extract.ts';
-import { batchAlert, batchAlertRef } from '../batch/failure-alert.ts';
-import { dropLoaded, failingSince, forgetFailing, isLatest, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication } from '../batch/publish.ts';
+import { tellFailure, tellPublished, type FailureAlertDeps } from '../batch/failure-alert.ts';
+import { dropLoaded, isLatest, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication } from '../batch/publish.ts';
 import { checkQuality } from '../batch/quality.ts';
 import type { Staging } from '../batch/staging.ts';
 import { transform } from '../batch/transform.ts';
 import { inspectWindows, type WindowDeps } from '../batch/windows.ts';
-import type { AlertRef } from '../domain/alert.ts';
-import type { AlertMessage } from '../domain/alert-message.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Failpoint } from '../telemetry/failpoint.ts';
 import { recordTables, type BackfillActivities, type BatchActivities } from '../workflows/batch-contract.ts';
 import { whileBeating } from './while-beating.ts';
 
-export interface BatchDeps extends Publication, WindowDeps {
+export interface BatchDeps extends Publication, WindowDeps, FailureAlertDeps {
   redis: Publication['redis'];
   /** The source, or a read replica of it: connections of one extraction, a reader's each and one more. */
   connectSource: () => Database;
@@ -36,10 +34,6 @@ export interface BatchDeps extends Publication, WindowDeps {
   /** The schedule is paused after so many failures in a row. */
   failuresMost: number;
   pause: (note: string) => Promise<void>;
-  /** Starts the alert, or tells it of another occurrence. Safe to repeat. */
-  raiseAlert: (alert: AlertMessage) => Promise<unknown>;
-  /** Its cause is over. Safe to repeat. */
-  endAlert: (alert: AlertRef) => Promise<unknown>;
   failpoint: Failpoint;
 }
 
@@ -65,7 +59,7 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
     recordFailure: async (report, { verdict, why }, isScheduled) => {
       await staging.drop(report.runId); // of a blocked run: one orphan blocks every run that follows, not a copy of the shop for each
       const { runs, since } = await recordFailure(deps, report, why, isScheduled);
-      if (isScheduled && since !== null) await deps.raiseAlert(batchAlert(report.window, { runs, since }, verdict));
+      if (isScheduled && since !== null) await tellFailure(deps, report, verdict, { runs, since });
       return runs;
     },
     pauseSchedule: async (failures, why) => {
@@ -135,17 +129,9 @@ async function loadRecords(deps: BatchDeps, { duck, dir, signal, progress }: Wor
   const published = await publish(deps, report, insights, Date.now());
   if (published === 'incomplete') throw new PipelineError('redis_unavailable', 'Redis lost records of this run while they were loaded: loading them again');
   deps.failpoint('batch.published');
-  if (report.publish === 'latest') await endFailureAlert(deps);
+  if (report.publish === 'latest') await tellPublished(deps);
   const records = Object.values(insights.records_processed).reduce((sum, count) => sum + count, 0);
   return { records, isLatest: await isLatest(deps, report.runId) };
-}
-
-/** Forgotten last: an attempt that dies before is made up for by the next one. */
-async function endFailureAlert(deps: BatchDeps): Promise<void> {
-  const since = await failingSince(deps);
-  if (since === null) return;
-  await deps.endAlert(batchAlertRef(since));
-  await forgetFailing(deps);
 }
 
 /** Runs one step with a DuckDB and a folder of its own, with heartbeats, until it ends or is cancelled. Adds the seconds it took. */

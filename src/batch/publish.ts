@@ -97,28 +97,17 @@ export async function publish({ redis, keys, supersededMs, keptMs }: Publication
   ) as Published;
 }
 
-/** Scheduled runs that failed one after the other. */
-export interface FailedRow {
-  runs: number;
-  /** Window end of the first; null when no scheduled run has failed since one was published. */
-  since: string | null;
-}
-
-/** Counts a run that failed, once. */
-export async function recordFailure({ redis, keys }: Publication, report: RunReport, why: string, isScheduled: boolean): Promise<FailedRow> {
+/** Counts a run that failed, once. How many scheduled runs have failed in a row, and since which window end: null when none has. */
+export async function recordFailure({ redis, keys }: Publication, report: RunReport, why: string, isScheduled: boolean): Promise<{ runs: number; since: string | null }> {
   const summary = { ...summaryOf(report), error: why };
   const answer = await redis.batchScript(
     'fail',
-    [keys.batchSummary(report.runId), ...['failed', 'failed_in_a_row', 'failing_since'].map((name) => keys.batchJobs(name))],
+    [keys.batchSummary(report.runId), keys.batchJobs('failed'), keys.batchJobs('failed_in_a_row'), keys.batchFailing],
     [JSON.stringify(summary), String(failureKeptMs), isScheduled ? '1' : '0', report.window.end],
   );
   const [runs, since] = String(answered(answer)).split(' ');
   return { runs: Number(runs), since: since || null };
 }
-
-/** Since when scheduled runs have been failing: a window end; null when they do not. It stays until it is forgotten. */
-export const failingSince = async ({ redis, keys }: Publication): Promise<string | null> => (await redis.strings([keys.batchJobs('failing_since')]))[0] ?? null;
-export const forgetFailing = ({ redis, keys }: Publication): Promise<number> => redis.delete([keys.batchJobs('failing_since')]);
 
 function summaryOf({ runId, window, rows, quality, durations }: RunReport): object {
   return {

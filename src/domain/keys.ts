@@ -70,8 +70,10 @@ export function createKeys(prefix: string) {
     batchWindow: (table: string, windowEnd: string) => key(`batch_etl:${table}:window:${windowEnd}`),
     /** String (JSON). */
     batchSummary: (runId: string) => key(`batch_summary:${runId}`),
-    /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row, failing_since (window end). */
+    /** Strings: completed, failed, last_duration (seconds), last_run, failed_in_a_row. */
     batchJobs: (name: string) => key(`batch_jobs:${name}`),
+    /** Hash: `since`, the window end by which the alert of the scheduled runs that fail is named. */
+    batchFailing: key('batch_jobs:failing'),
     /** String: the last minute that is closed. */
     windowLatest: key('realtime:metrics:latest'),
     /** Hash: what a person needs to know of an alert; until a day after its end. */

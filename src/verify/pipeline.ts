@@ -38,6 +38,7 @@ const pollMs = 50;
 export function createPipeline(deps: PipelineDeps) {
   const { db, redis, keys, readEnds, readLag, patienceMs, holder, signal } = deps;
   let isBehind = false;
+  let wasWritten = false;
   let holds = 0;
   /** Each partition has applied all before its end, or stands still for `token`. */
   const haveReached = async (ends: PartitionEnd[], token: string | null): Promise<boolean> => {
@@ -79,18 +80,18 @@ export function createPipeline(deps: PipelineDeps) {
   return {
     /** Whether a wait for the pipeline was in vain: then nobody waits again, and what differs may be on its way. */
     isBehind: () => isBehind,
+    /** Whether what differs may be on its way: the pipeline is behind, or there was no moment without traffic. */
+    isOpen: () => isBehind || wasWritten,
     /** Waits until a heartbeat written after the call has passed, then until every partition is past what it had by then. */
     caughtUp: async (): Promise<boolean> => (await reachEnds()) !== null,
     /**
      * For when no hold stands: nothing is written that could stop a consumer, or none runs. Then what is there after a wait is what there
-     * is; when something was written meanwhile after all, the pipeline is behind.
+     * is, unless something was written meanwhile.
      */
     afterWait: async <T extends { differences: unknown[] }>(compare: () => Promise<T>): Promise<T> => {
       const before = await reachEnds();
       const compared = await compare();
-      if (compared.differences.length === 0) return compared;
-      const after = await reachEnds();
-      isBehind ||= !isDeepStrictEqual(before, after);
+      wasWritten = compared.differences.length > 0 && !isDeepStrictEqual(before?.map(({ high }) => high), (await reachEnds())?.map(({ high }) => high));
       return compared;
     },
     /**

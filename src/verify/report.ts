@@ -14,7 +14,7 @@ export function formatReport({ ok, rows, sets, aggregates, parked, drift, behind
     ...listParked(parked),
     ...drift.map(({ table, why, differences }) => `drift: ${table} (${why}), being brought in line: ${differences} differ`),
     ...(differing.length > 0 ? ['', formatTable([['key', 'what', 'expected', 'found', 'difference'], ...differing])] : []),
-    ...(behind ? ['', 'The pipeline did not catch up while verify waited (see sluice status): what differs may be on its way.'] : []),
+    ...(behind ? ['', 'The pipeline did not catch up while verify waited, or never stood still (see sluice status): what differs may be on its way.'] : []),
     '',
     verdict(ok, differing.length > 0, drift.map(({ table }) => table), parked.length),
   ].join('\n');

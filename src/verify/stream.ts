@@ -65,7 +65,7 @@ export async function verifyStream(deps: PipelineDeps, nowMs: number): Promise<S
   }
   if (last) return { ok: false, ...last, method: 'hold', behind: false };
   const compared = await pipeline.afterWait(async () => compare(await readWindows(deps, span), deps.db));
-  return { ok: compared.differences.length === 0, ...compared, method: 'quiet', behind: pipeline.isBehind() };
+  return { ok: compared.differences.length === 0, ...compared, method: 'quiet', behind: pipeline.isOpen() };
 }
 
 /** By logical name: every minute, whether it is there or not, and the velocities and activities that are there. */
@@ -111,7 +111,7 @@ export function formatStreamReport({ ok, checked, differences, method, behind }:
   return [
     `windows ${checked} counters checked, ${differences.length} differ (${method})`,
     ...differences.slice(0, 20).map(({ key, field, expected, found }) => `${key}  ${field}: expected ${expected}, found ${found}`),
-    ...(behind ? ['The stream did not catch up while verify waited (see sluice status): what differs may be on its way.'] : []),
+    ...(behind ? ['The stream did not catch up while verify waited, or never stood still (see sluice status): what differs may be on its way.'] : []),
     ok ? "The stream's windows equal PostgreSQL." : "The stream's windows DIFFER from PostgreSQL.",
   ].join('\n');
 }

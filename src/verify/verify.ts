@@ -32,7 +32,7 @@ export interface VerifyReport {
   parked: string[];
   /** Tables that are being brought in line with changed columns, or read again: not equal yet, and not called different. */
   drift: Drift[];
-  /** True when the pipeline did not catch up while verify waited: what differs may be on its way. */
+  /** True when the pipeline did not catch up while verify waited, or never stood still: what differs may be on its way. */
   behind: boolean;
 }
 
@@ -80,7 +80,7 @@ export async function verify(deps: PipelineDeps, tell: (progress: Progress) => v
     aggregates: { ...aggregates, method },
     parked: await parked.left(),
     drift: drifting,
-    behind: pipeline.isBehind(),
+    behind: pipeline.isOpen(),
   };
 }
 

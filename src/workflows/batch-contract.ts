@@ -129,7 +129,7 @@ export interface BatchActivities {
   transformTables(input: { set: string; window: BatchWindow }): Promise<Transformed>;
   /** Writes the records under the run's id, then moves the pointers, all at once. Safe to repeat. */
   loadRecords(input: { set: string; insights: BatchInsights; report: RunReport }): Promise<Loaded>;
-  /** Counts a failed run once, leaves its summary and, unless it was to be `latest`, drops what it staged; scheduled runs that have failed in a row, this one among them. */
+  /** Counts a failed run once, leaves its summary, drops what it staged and, when it was scheduled, raises the alert; how many scheduled runs have failed in a row. */
   recordFailure(report: RunReport, failure: { verdict: BatchVerdict | null; why: string }, isScheduled: boolean): Promise<number>;
   /** Pauses the schedule when that many failures in a row are too many. */
   pauseSchedule(failures: number, why: string): Promise<void>;

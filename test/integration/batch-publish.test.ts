@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { Redis } from 'ioredis';
-import { dropLoaded, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type FailedRow, type Publication, type Published } from '../../src/batch/publish.ts';
+import { tellFailure, tellPublished, type FailureAlertDeps } from '../../src/batch/failure-alert.ts';
+import { dropLoaded, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication, type Published } from '../../src/batch/publish.ts';
 import type { PipelineError } from '../../src/domain/errors.ts';
+import { alertIdOf } from '../../src/domain/alert.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { recordTables, type BatchPublish, type RunReport } from '../../src/workflows/batch-contract.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
@@ -135,7 +137,7 @@ test('a reader in a loop never sees two runs mixed, and what it was led to is th
 });
 
 test('failures are counted once each, the row is named by its first; a scheduled success ends it, a backfilled one does not', async () => {
-  const fail = (runId: string, scheduled: boolean, end = day(1)): Promise<FailedRow> => recordFailure(to, reportOf(runId, end, 'latest'), 'why', scheduled);
+  const fail = (runId: string, scheduled: boolean, end = day(1)): Promise<unknown> => recordFailure(to, reportOf(runId, end, 'latest'), 'why', scheduled);
   assert.deepEqual(await fail('by-hand', false), { runs: 0, since: null });
   assert.deepEqual(await fail('x', true), { runs: 1, since: day(1) });
   assert.deepEqual(await fail('x', true), { runs: 1, since: day(1) });
@@ -147,6 +149,41 @@ test('failures are counted once each, the row is named by its first; a scheduled
   assert.equal(await raw.get(keys.batchJobs('failed_in_a_row')), '2');
   await run('c', day(2));
   assert.equal(await raw.get(keys.batchJobs('failed_in_a_row')), '0');
+});
+
+test('failed runs of a row are one alert until one is published; resolved by hand, the next one is another alert', async () => {
+  const open = new Map<string, string[]>(); // as Temporal would: an id is open once
+  const over = new Set<string>();
+  const deps: FailureAlertDeps = {
+    ...to,
+    raiseAlert: async ({ alertId, origin }) => {
+      if (over.has(alertId)) return false;
+      open.set(alertId, [...new Set([...(open.get(alertId) ?? []), origin])]);
+      return true;
+    },
+    endAlert: async (ref) => {
+      if (open.delete(alertIdOf(ref))) over.add(alertIdOf(ref));
+    },
+  };
+  const idOf = (end: string): string => `batch-etl/${Date.parse(end)}`;
+  const fail = async (end: string, startedMs: number): Promise<void> => {
+    const report = { ...reportOf(`failed-${startedMs}`, end, 'latest'), startedMs };
+    const { runs, since } = await recordFailure(to, report, 'why', true);
+    await tellFailure(deps, report, 'block', { runs, since: since! });
+  };
+  await fail(day(1), 1);
+  await fail(day(1), 1); // repeated after a death
+  await fail(day(2), 2);
+  assert.deepEqual([...open], [[idOf(day(1)), ['batch-etl-0:1', 'batch-etl-0:2']]]);
+  await deps.endAlert({ type: 'batch_failed', entity: 'batch-etl', episode: Date.parse(day(1)) });
+  await fail(day(3), 3);
+  await fail(day(4), 4);
+  assert.deepEqual([...open], [[idOf(day(3)), ['batch-etl-0:3', 'batch-etl-0:4']]]);
+  await tellPublished(deps);
+  await tellPublished(deps);
+  assert.deepEqual([open.size, await raw.exists(keys.batchFailing)], [0, 0]);
+  await fail(day(5), 5);
+  assert.deepEqual([...open.keys()], [idOf(day(5))]);
 });
 
 test('a key that is something else is told before anything is written', async () => {

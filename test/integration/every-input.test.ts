@@ -161,6 +161,7 @@ const fromSql: Case[] = [
       await sql('ALTER PUBLICATION sluice ADD TABLE public.parcels');
       await sql('INSERT INTO parcels (weight) VALUES (1.5), (2.5)');
       await sql('DROP TABLE public.parcels');
+      await aRow();
       assert.equal((await stack.redis.scan(stack.keys.of('parcel*')).next()).value, undefined);
     },
   },

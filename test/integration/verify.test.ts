@@ -57,8 +57,8 @@ test('a parked row, and what it adds to counters and sets, is left out and told;
   for (const [, field] of moved) await admin.hincrby(revenue, field, 400);
   await admin.zadd(setKey, 1, String(order!.id));
   try {
-    await verify(stack); // what is behind would be told as that
-    const skipped = await stack.sluice('verify');
+    let skipped = await stack.sluice('verify');
+    for (let left = 4; left > 0 && skipped.stdout.includes('did not catch up'); left -= 1) skipped = await stack.sluice('verify');
     assert.equal(skipped.code, 0, skipped.stdout);
     assert.match(skipped.stdout, new RegExp(`^parked, not compared: .*\\bcdc:parked:orders:${order!.id}\\b`, 'm'));
     assert.match(skipped.stdout, /^Redis equals PostgreSQL, \d+ parked rows? left out\.$/m);
