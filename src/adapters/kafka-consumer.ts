@@ -42,6 +42,8 @@ export interface ConsumerHandlers {
 }
 
 /** How soon a member learns that the group assigns anew: until the last one knows, all stand still. */
+/** Within this a topic is seen to have been given more partitions. */
+const metadataMs = 60_000;
 const heartbeatMs = 500;
 /** What one fetch brings at most, and how long the broker may wait for something to bring. */
 export const fetchOptions = { maxWaitTimeInMs: 250, maxBytesPerPartition: 512 * 1024, maxBytes: 16 * 1024 * 1024, readUncommitted: false };
@@ -83,6 +85,7 @@ export class KafkaConsumer {
       ...(options.instanceId === undefined ? {} : { partitionAssigners: [staticMember(options.instanceId, options.topics)] }),
       ...fetchOptions,
       allowAutoTopicCreation: false,
+      metadataMaxAge: metadataMs,
       retry: { initialRetryTime: 200, maxRetryTime: 2000, retries: 5, restartOnFailure: async () => false },
     });
     const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = this.#consumer.events;

@@ -26,6 +26,7 @@ export interface RunLoopOptions {
 const holdPollMs = 50;
 const seenIntervalMs = 200;
 const fenceEveryRounds = 5;
+const unclaimedEveryRounds = 150;
 
 export class Session {
   readonly consumer: KafkaConsumer;
@@ -33,6 +34,8 @@ export class Session {
   readonly ended: Promise<Error>;
   readonly #options: RunLoopOptions;
   readonly #claims = new Map<string, Claim>();
+  /** Partitions that cannot be claimed, and why: claimed again from time to time, since a topic may be mended. */
+  readonly #unclaimed = new Map<string, { ref: PartitionRef; why: string }>();
   /** Partitions that stand still on purpose: halted, or held for verify. */
   readonly #parked = new Set<string>();
   /** `<fence>:<position>` as last told. */
@@ -66,18 +69,23 @@ export class Session {
   async #claim(refs: PartitionRef[], isCurrent: () => boolean): Promise<PartitionStart[]> {
     const assigned = new Set(this.consumer.assigned.map(partitionName));
     for (const name of this.#claims.keys()) if (!assigned.has(name)) this.#claims.delete(name); // its fence moves under another owner
+    for (const name of this.#unclaimed.keys()) if (!assigned.has(name)) this.#unclaimed.delete(name);
     const { claim: context, log, ready } = this.#options;
     const results = await claimPartitions(context, refs, isCurrent);
     if (!isCurrent()) return [];
-    const halted = results.flatMap((result) => ('halt' in result ? [result] : []));
+    const halted = results.flatMap((result) => ('halt' in result && this.#unclaimed.get(partitionName(result.ref))?.why !== result.halt ? [result] : []));
     const claimed = results.flatMap((result) => ('claim' in result ? [result] : []));
     for (const { claim } of claimed) {
       this.#claims.set(partitionName(claim), claim);
       this.#parked.delete(partitionName(claim));
+      this.#unclaimed.delete(partitionName(claim));
       await context.status.clear(toldAs(context, claim), 'halted', partitionName(claim));
     }
-    for (const { ref, halt } of halted) await this.#halt(ref, halt);
-    log.info({ partitions: claimed.length, halted: halted.length }, 'partitions claimed');
+    for (const { ref, halt: why } of halted) {
+      this.#unclaimed.set(partitionName(ref), { ref, why });
+      await this.#halt(ref, why);
+    }
+    if (results.length === 0 || claimed.length + halted.length > 0) log.info({ partitions: claimed.length, halted: this.#unclaimed.size }, 'partitions claimed');
     ready();
     return claimed.map(({ claim: { topic, partition }, start }) => ({ topic, partition, offset: start }));
   }
@@ -177,6 +185,7 @@ export class Session {
         this.#told.set(name, told);
       }
       if (round % fenceEveryRounds === 0) await this.#lookAtFences();
+      if (round % unclaimedEveryRounds === 0 && this.#unclaimed.size > 0) this.consumer.reclaim([...this.#unclaimed.values()].map(({ ref }) => ref));
       await delay(seenIntervalMs, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -23,7 +23,7 @@ test('a topic that is given more partitions halts its table in the same processe
   await admin.connect();
   try {
     await admin.createPartitions({ topicPartitions: [{ topic, count: count + 1 }] });
-    const halted = await until('the table is halted', async () => (await stack.status()).halted['products'], 400_000, 1000); // the client looks every five minutes
+    const halted = await until('the table is halted', async () => (await stack.status()).halted['products'], 180_000, 1000);
     assert.match(halted, new RegExp(`has ${count + 1} partitions, the replica was made from ${count}`));
     landed(t, `${topic} given a partition more, seen by the consumers that ran`);
     await untilApplying(stack);
