@@ -42,9 +42,9 @@ export interface ConsumerHandlers {
 }
 
 /** How soon a member learns that the group assigns anew: until the last one knows, all stand still. */
+const heartbeatMs = 500;
 /** Within this a topic is seen to have been given more partitions. */
 const metadataMs = 60_000;
-const heartbeatMs = 500;
 /** What one fetch brings at most, and how long the broker may wait for something to bring. */
 export const fetchOptions = { maxWaitTimeInMs: 250, maxBytesPerPartition: 512 * 1024, maxBytes: 16 * 1024 * 1024, readUncommitted: false };
 const hintIntervalMs = 1000;
