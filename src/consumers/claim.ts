@@ -26,7 +26,7 @@ export interface PipelineIdentity {
   prefix: string;
 }
 
-export type ClaimResult = { claim: Claim; start: bigint } | { ref: PartitionRef; halt: string };
+export type ClaimResult = { claim: Claim; start: bigint } | { ref: PartitionRef; halt: string } | { ref: PartitionRef; gone: true };
 
 export interface ClaimContext {
   redis: RedisStore;
@@ -85,7 +85,7 @@ export async function claimPartitions(context: ClaimContext, refs: PartitionRef[
   return Promise.all(
     refs.map(async (ref, i) => {
       const log = bounds.get(ref.topic)?.find(({ partition }) => partition === ref.partition);
-      if (!log) throw new PipelineError('partition_lost', `${partitionName(ref)} is gone`);
+      if (!log) return { ref, gone: true }; // a static member that returns is given what it had, whatever became of it
       const halt = recounted.get(ref.topic) ?? null;
       return halt === null ? claimFence(context, ref, epochs[i]!, log) : { ref, halt };
     }),

@@ -34,7 +34,7 @@ export class Session {
   readonly ended: Promise<Error>;
   readonly #options: RunLoopOptions;
   readonly #claims = new Map<string, Claim>();
-  /** Partitions that cannot be claimed, and why: claimed again from time to time, since a topic may be mended. */
+  /** Partitions that cannot be claimed, and why ('' when they are gone): tried again from time to time, since a topic may be mended. */
   readonly #unclaimed = new Map<string, { ref: PartitionRef; why: string }>();
   /** Partitions that stand still on purpose: halted, or held for verify. */
   readonly #parked = new Set<string>();
@@ -74,12 +74,18 @@ export class Session {
     const results = await claimPartitions(context, refs, isCurrent);
     if (!isCurrent()) return [];
     const halted = results.flatMap((result) => ('halt' in result && this.#unclaimed.get(partitionName(result.ref))?.why !== result.halt ? [result] : []));
+    const gone = results.flatMap((result) => ('gone' in result ? [result] : []));
     const claimed = results.flatMap((result) => ('claim' in result ? [result] : []));
     for (const { claim } of claimed) {
       this.#claims.set(partitionName(claim), claim);
       this.#parked.delete(partitionName(claim));
       this.#unclaimed.delete(partitionName(claim));
       await context.status.clear(toldAs(context, claim), 'halted', partitionName(claim));
+    }
+    for (const { ref } of gone) {
+      this.#leave(ref);
+      this.#unclaimed.set(partitionName(ref), { ref, why: '' });
+      await context.status.clear(toldAs(context, ref), 'halted', partitionName(ref));
     }
     for (const { ref, halt: why } of halted) {
       this.#unclaimed.set(partitionName(ref), { ref, why });
@@ -92,10 +98,14 @@ export class Session {
 
   async #halt(ref: PartitionRef, why: string): Promise<void> {
     this.#options.log.error({ topic: ref.topic, partition: ref.partition, why }, 'partition halted');
-    this.#claims.delete(partitionName(ref));
-    this.#parked.add(partitionName(ref));
+    this.#leave(ref);
     const { claim } = this.#options;
     await claim.status.set(toldAs(claim, ref), 'halted', partitionName(ref), why).catch(this.#end); // a halt that nobody can see is worse than a new session
+  }
+
+  #leave(ref: PartitionRef): void {
+    this.#claims.delete(partitionName(ref));
+    this.#parked.add(partitionName(ref));
   }
 
   /** What time heals is thrown on, the client tries again; anything else stops this partition only. */

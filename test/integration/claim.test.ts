@@ -34,7 +34,7 @@ const context = (changes: Partial<ClaimContext> = {}, low = 0n, high = 100n): Cl
   ...changes,
 });
 const claim = async (of: ClaimContext): Promise<ClaimResult> => (await claimPartitions(of, [ref], () => true))[0]!;
-const epoch = (result: ClaimResult): number => ('claim' in result ? result.claim.epoch : assert.fail(result.halt));
+const epoch = (result: ClaimResult): number => ('claim' in result ? result.claim.epoch : assert.fail(JSON.stringify(result)));
 
 test('each claim has a larger epoch than the one before', async () => {
   const first = epoch(await claim(context()));
@@ -78,6 +78,13 @@ test('a topic whose partition count changed is halted, whichever partition is cl
   const two = [{ partition: 0, low: 0n, high: 9n }, { partition: 1, low: 0n, high: 9n }];
   const result = await claim(context({ admin: { offsets: async () => two } }));
   assert.match('halt' in result ? result.halt : '', /has 2 partitions, the replica was made from 1/);
+});
+
+test('a partition that is gone is told apart from those that are there, which are claimed', async () => {
+  const missing = { ...ref, partition: 1 };
+  const [there, gone] = await claimPartitions(context(), [ref, missing], () => true);
+  assert.ok(there && 'claim' in there);
+  assert.deepEqual(gone, { ref: missing, gone: true });
 });
 
 test('another pipeline on the same prefix, and older rules over the same rows, are refused', async () => {
