@@ -64,6 +64,8 @@ export function createKafkaAdmin(options: KafkaOptions) {
     });
   };
 
+  const existing = async (topics: string[]): Promise<string[]> => (await admin.listTopics()).filter((topic) => topics.includes(topic));
+
   return {
     /** Resolves when the broker answers a metadata request. */
     waitReady: () => run(async () => void (await admin.describeCluster())),
@@ -98,8 +100,9 @@ export function createKafkaAdmin(options: KafkaOptions) {
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
     /** Those that are gone already are left out. */
-    deleteTopics: (topics: string[]): Promise<void> =>
-      run(async () => admin.deleteTopics({ topics: (await admin.listTopics()).filter((topic) => topics.includes(topic)) })),
+    deleteTopics: (topics: string[]): Promise<void> => run(async () => admin.deleteTopics({ topics: await existing(topics) })),
+    /** Those of them that exist. */
+    existing: (topics: string[]): Promise<string[]> => run(() => existing(topics)),
     close: () => admin.disconnect(),
   };
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, loopback } from '../access.ts';
-import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import { createKafkaAdmin, type KafkaAdmin } from '../adapters/kafka-admin.ts';
 import type { Settings } from '../config.ts';
 import { kafkaClientEnvironment, kafkaClientProperties } from './connect-security.ts';
 import { connectClientOf, connectorName } from './connector.ts';
@@ -54,15 +54,20 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
       });
       reading.isAtIt = false;
     },
-    stuck: { isStuck: async () => (await isRestarting(settings)) || (await hangs(settings)), everyMs: 10_000, forMs: 60_000 },
+    stuck: { isStuck: async () => (await isRestarting(settings)) || (await hangs(settings)) || (await lacksTopics(settings)), everyMs: 10_000, forMs: 60_000 },
   };
 }
 
 /** It reads what is committed to its end: never, when Kafka was stopped in the middle of a transaction and has left it open. Then its topics go, and the connector begins anew. */
-async function forgetAll(settings: Settings): Promise<void> {
+const forgetAll = (settings: Settings): Promise<void> => withAdmin(settings, (admin) => admin.deleteTopics(ownTopics));
+
+/** Without its own topics it may answer as if nothing were and refuse whatever it is told, for ever; only a start makes them. */
+const lacksTopics = (settings: Settings): Promise<boolean> => withAdmin(settings, async (admin) => (await admin.existing(ownTopics)).length < ownTopics.length);
+
+async function withAdmin<T>(settings: Settings, work: (admin: KafkaAdmin) => Promise<T>): Promise<T> {
   const admin = createKafkaAdmin({ ...access.kafka(settings), clientId: 'sluice-supervisor' });
   try {
-    await admin.deleteTopics(ownTopics);
+    return await work(admin);
   } finally {
     await admin.close();
   }

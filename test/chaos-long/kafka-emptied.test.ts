@@ -30,7 +30,7 @@ async function loseTopics(t: TestContext, isLost: (topic: string) => boolean): P
   await admin.deleteTopics({ topics });
   await admin.disconnect();
   await until('Connect is killed', async () => (await processOf(stack, 'connect')).restarts > connect.restarts, 240_000, 500);
-  landed(t, `${topics.length} topics deleted: Connect hung, and was started again`);
+  landed(t, `${topics.length} topics deleted: Connect, which hung or refused, was started again`);
   const all = async (state: string): Promise<boolean> => (await statesOf()).every((one) => one === state);
   await until('every table is being read again', () => all('rebuilding'), 120_000);
   await until('every table runs again', () => all('running'), 300_000, 500);
