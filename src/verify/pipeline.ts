@@ -36,7 +36,7 @@ const holdWaitMs = 4_000;
 const pollMs = 50;
 
 export function createPipeline(deps: PipelineDeps) {
-  const { db, redis, keys, readEnds, readLag, patienceMs, holder, signal } = deps;
+  const { db, redis, keys, readEnds, readLag, patienceMs, holder } = deps;
   let isBehind = false;
   let wasWritten = false;
   let holds = 0;
@@ -100,23 +100,28 @@ export function createPipeline(deps: PipelineDeps) {
      */
     atHold: <R, T>(readReplica: (source: Queryable) => Promise<R>, compare: (replica: R, source: Queryable) => Promise<T>): Promise<T | undefined> =>
       db.snapshot(async (source) => {
-        const [row] = await source.query<{ text: string }>('SELECT pg_current_snapshot()::text AS text');
-        signal.throwIfAborted();
         holds += 1;
         const token = `${holder}/${holds}`;
-        await redis.set(keys.hold, JSON.stringify(parseSnapshot(token, row?.text ?? '')), holdMs);
-        const isMine = async (): Promise<boolean> => parseHold((await redis.strings([keys.hold]))[0] ?? null)?.token === token;
-        try {
-          if (!(await haveStopped(token, Date.now() + holdWaitMs))) return undefined;
-          const replica = await readReplica(source);
-          if (!(await isMine())) return undefined; // it ran out while we read
-          await redis.delete([keys.hold, keys.held]);
-          return await compare(replica, source);
-        } finally {
-          await releaseHold(deps);
-        }
+        const held = await readAtHold(deps, token, source, () => haveStopped(token, Date.now() + holdWaitMs), readReplica);
+        return held && (await compare(held.replica, source));
       }),
   };
+}
+
+/** Undefined when the consumers did not all stop in time, or the hold ran out while the replica was read. */
+async function readAtHold<R>(deps: PipelineDeps, token: string, source: Queryable, haveStopped: () => Promise<boolean>, readReplica: (source: Queryable) => Promise<R>): Promise<{ replica: R } | undefined> {
+  const { redis, keys, signal } = deps;
+  const [row] = await source.query<{ text: string }>('SELECT pg_current_snapshot()::text AS text');
+  signal.throwIfAborted();
+  await redis.set(keys.hold, JSON.stringify(parseSnapshot(token, row?.text ?? '')), holdMs);
+  try {
+    if (!(await haveStopped())) return undefined;
+    const replica = await readReplica(source);
+    const isMine = parseHold((await redis.strings([keys.hold]))[0] ?? null)?.token === token;
+    return isMine ? { replica } : undefined;
+  } finally {
+    await releaseHold(deps);
+  }
 }
 
 /** Lets the consumers go, should they be held by this holder. */
