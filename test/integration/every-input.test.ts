@@ -235,7 +235,7 @@ const reasons: [id: number, reasons: string[]][] = [
   [900_000_001, ['malformed_json']],
   [900_000_002, ['malformed_envelope', 'malformed_json']],
   [900_000_003, ['bad_column']],
-  [900_000_004, ['bad_column', 'number_range', 'sum_range']],
+  [900_000_004, ['bad_column', 'number_range']],
   [900_000_005, ['malformed_envelope']],
   [900_000_007, ['malformed_envelope']],
   [900_000_008, ['bad_column']],
