@@ -51,7 +51,7 @@ export async function untilApplying(stack: TestStack, deadlineMs = 120_000): Pro
 /** Asserts what every scenario ends with: the stack healthy, the replica exact. */
 export async function assertRecovered(stack: TestStack): Promise<void> {
   let problems: string[] = [];
-  await until('the stack is healthy', async () => (problems = (await stack.status()).problems).length === 0, 600_000, 500).catch((error: Error) => {
+  await until('the stack is healthy', async () => (problems = (await stack.status()).problems).length === 0, 180_000, 500).catch((error: Error) => {
     throw new Error(`${error.message}: ${problems.join('; ')}`);
   });
   await assertVerified(stack);

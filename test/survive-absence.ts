@@ -34,7 +34,7 @@ export async function surviveAbsence(t: TestContext, stack: TestStack, { server,
   });
   const backMs = performance.now();
   const sinceBack = (): string => `${((performance.now() - backMs) / 1000).toFixed(1)} s`;
-  await untilApplying(stack, 900_000); // some ten minutes when Kafka has left a transaction open in the offsets of Connect
+  await untilApplying(stack, 180_000);
   t.diagnostic(`changes are applied again ${sinceBack()} after ${server} runs again`);
   await assertRecovered(stack);
   t.diagnostic(`healthy and verified ${sinceBack()} after ${server} runs again`);

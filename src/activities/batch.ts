@@ -129,9 +129,9 @@ async function loadRecords(deps: BatchDeps, { duck, dir, signal, progress }: Wor
   const published = await publish(deps, report, insights, Date.now());
   if (published === 'incomplete') throw new PipelineError('redis_unavailable', 'Redis lost records of this run while they were loaded: loading them again');
   deps.failpoint('batch.published');
-  if (report.publish === 'latest') await tellPublished(deps);
-  const records = Object.values(insights.records_processed).reduce((sum, count) => sum + count, 0);
-  return { records, isLatest: await isLatest(deps, report.runId) };
+  const latest = await isLatest(deps, report.runId);
+  if (latest) await tellPublished(deps);
+  return { records: Object.values(insights.records_processed).reduce((sum, count) => sum + count, 0), isLatest: latest };
 }
 
 /** Runs one step with a DuckDB and a folder of its own, with heartbeats, until it ends or is cancelled. Adds the seconds it took. */

@@ -1,5 +1,5 @@
 /**
- * Scheduled runs that fail, as an alert: one for as many as fail in a row, until a run is published as the latest.
+ * Scheduled runs that fail, as an alert: one for as many as fail in a row, until a run is the latest.
  * Invariant: the row is named by its first run, so each further one is an occurrence of the same alert; it is forgotten only when its
  * alert is over, so whoever dies in between is made up for by the next attempt.
  */

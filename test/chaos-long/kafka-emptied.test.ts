@@ -1,6 +1,6 @@
 /**
  * Goal: a Kafka that has lost every topic, those of Connect among them, is filled again from the source, unasked.
- * Method: all topics, then those of Connect alone, are deleted under load. A Connect whose own topics are gone answers as if nothing were, and hangs: it
+ * Method: all topics, then those of Connect alone, are deleted under load. A Connect whose own topics are gone answers as if nothing were, and hangs or refuses: it
  * must be killed, and its connector, which nobody remembers, registered anew.
  */
 import assert from 'node:assert/strict';

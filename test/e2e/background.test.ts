@@ -77,7 +77,7 @@ test('Ctrl-C while it starts stops everything within 15 s', async () => {
   const began = performance.now();
   child.kill('SIGINT');
   assert.equal(await exited, 1);
-  assert.ok(performance.now() - began < 20_000, 'within 15 s, and the start of the command');
+  assert.ok(performance.now() - began < 15_000);
   assert.deepEqual(pids.filter(isRunning), []);
   await requireFreePorts(settings());
 });
@@ -146,7 +146,7 @@ test('down stops a stack in the background within 15 s', async () => {
   assert.deepEqual(pids.filter((pid) => !isRunning(pid)), []);
   const began = performance.now();
   assert.equal((await sluice('down')).code, 0);
-  assert.ok(performance.now() - began < 20_000, 'within 15 s, and the start of the command');
+  assert.ok(performance.now() - began < 15_000);
   assert.deepEqual(pids.filter(isRunning), []);
   await requireFreePorts(settings());
 });
