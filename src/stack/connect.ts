@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { access, loopback } from '../access.ts';
 import { createKafkaAdmin, type KafkaAdmin } from '../adapters/kafka-admin.ts';
+import { oldestUncommittedMs } from '../adapters/kafka-uncommitted.ts';
 import type { Settings } from '../config.ts';
 import { kafkaClientEnvironment, kafkaClientProperties } from './connect-security.ts';
 import { connectClientOf, connectorName } from './connector.ts';
@@ -12,28 +13,26 @@ import { probePort } from './ports.ts';
 import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import type { StackSettings } from './secrets.ts';
-import { readyBudgetMs, type ServerSpec } from './server-spec.ts';
+import type { ServerSpec } from './server-spec.ts';
 import { fillTemplate } from './template.ts';
 import type { Tools } from './tools.ts';
 
 /** As stack/connect.properties names them. */
 const ownTopics = ['_connect_configs', '_connect_offsets', '_connect_status'];
-/** Starts that read them in vain; a machine may be that slow once. */
-const inVainMost = 2;
+/** Kafka ends a transaction of Connect's by itself after a minute, if it ever does. */
+const transactionMsMost = 90_000;
 
 export function connectServer(settings: StackSettings, tools: Tools): ServerSpec {
   const { run } = layoutOf(settings.SLUICE_DATA_DIR);
-  /** Of the start at hand; and how many before it, one after the other, have come no further than to Connect's own topics. */
-  const reading = { sinceMs: 0, isAtIt: false, inVain: 0 };
+  /** Whether it was last seen not to get on: then the next start looks why. */
+  let isStuck = false;
   return {
     name: 'connect',
     ports: [settings.CONNECT_PORT],
     stopSignal: 'SIGTERM',
     firstStartsMost: 3, // it gives up when Kafka has not answered for a minute
     command: async () => {
-      reading.inVain = reading.isAtIt && Date.now() - reading.sinceMs >= readyBudgetMs ? reading.inVain + 1 : 0;
-      if (reading.inVain >= inVainMost) await forgetAll(settings);
-      Object.assign(reading, { sinceMs: Date.now(), isAtIt: false });
+      if (isStuck && (await waitsForEver(settings).catch(() => false))) await forgetAll(settings);
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
       const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
@@ -48,17 +47,28 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     },
     ready: async () => {
       await probePort(settings.CONNECT_PORT);
-      await probes.connect(settings).catch((error: Error) => {
-        reading.isAtIt = error.message.includes('reading to the end of internal topics');
-        throw error;
-      });
-      reading.isAtIt = false;
+      isStuck = true;
+      await probes.connect(settings);
+      isStuck = false;
     },
-    stuck: { isStuck: async () => (await isRestarting(settings)) || (await hangs(settings)) || (await lacksTopics(settings)), everyMs: 10_000, forMs: 60_000 },
+    stuck: {
+      isStuck: async () => {
+        isStuck = (await isRestarting(settings)) || (await hangs(settings)) || (await lacksTopics(settings));
+        return isStuck;
+      },
+      everyMs: 10_000,
+      forMs: 60_000,
+    },
   };
 }
 
-/** It reads what is committed to its end: never, when Kafka was stopped in the middle of a transaction and has left it open. Then its topics go, and the connector begins anew. */
+/** It reads its own topics to the end of what is committed: never, when Kafka was stopped in the middle of a transaction and has left it open. */
+async function waitsForEver(settings: Settings): Promise<boolean> {
+  const oldestMs = await oldestUncommittedMs({ ...access.kafka(settings), clientId: 'sluice-supervisor' }, ownTopics);
+  return oldestMs !== null && Date.now() - oldestMs > transactionMsMost;
+}
+
+/** Without them the connector begins anew, and every table is read again. */
 const forgetAll = (settings: Settings): Promise<void> => withAdmin(settings, (admin) => admin.deleteTopics(ownTopics));
 
 /** Without its own topics it may answer as if nothing were and refuse whatever it is told, for ever; only a start makes them. */
