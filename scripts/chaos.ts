@@ -141,6 +141,7 @@ async function runOnStack(result: Result, file: string, consumers: number, folde
     await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
     if (stack && result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
   } finally {
+    process.env['TMPDIR'] = temporary;
     await stack?.stop();
   }
 }
