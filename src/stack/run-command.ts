@@ -40,11 +40,15 @@ export function runCommand(what: string, file: string, args: string[], options: 
   });
 }
 
-/** The last non-empty lines of a text, indented. */
+/** The last non-empty lines of what a program has printed, indented: those that name an error where its end has any; a JVM goes on for pages after them. */
 export function lastLines(text: string, count = 12): string {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines.slice(-count).map((line) => `  ${line}`).join('\n');
+  const end = text.split('\n').filter((line) => line.trim() !== '').slice(-100);
+  const errors = end.filter((line) => namesError.test(line) && !isBeside.test(line));
+  return (errors.length > 0 ? errors : end).slice(-count).map((line) => `  ${line}`).join('\n');
 }
+
+const namesError = /\b(?:ERROR|FATAL)\b|(?:Error|Exception)\b/;
+const isBeside = /^\s+at |\b(?:INFO|DEBUG)\b/;
 
 /** Kills a detached child with everything it started; a group that is already gone is fine. */
 export function killGroup(pid: number | undefined): void {

@@ -129,6 +129,11 @@ test('a first start that fails says which program, why, and the end of its log',
   await one.stop(100);
 });
 
+test('of what it printed before it ended, the lines that name an error are told', async () => {
+  const { one } = aProcess(`console.log('INFO SocketException handled\\nERROR cannot bind\\n  at Socket.bind\\nCaused by: BindException: in use' + '\\nINFO closed'.repeat(30)); process.exit(3)`);
+  await assert.rejects(one.start(), ({ message }: Error) => message.endsWith('.log:\n  ERROR cannot bind\n  Caused by: BindException: in use'));
+});
+
 test('a program that does not exist is a failed start, not a crash', async () => {
   const { one } = aProcess('', { command: async () => ({ file: '/nonexistent/server', args: [], env: {} }) });
   await assert.rejects(one.start(), /worker ended before it was ready \(spawn \/nonexistent\/server ENOENT\)/);
