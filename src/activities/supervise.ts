@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { ConnectClient, ConnectorStatus, SourceOffset } from '../adapters/connect.ts';
 import type { KafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { HeldUp } from '../adapters/kafka-transactions.ts';
 import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
@@ -32,6 +33,10 @@ export interface SuperviseDeps {
   readers: Record<string, readonly Table[]>;
   /** Where everything that the connector writes goes; the heartbeat among them, so that something comes at all times. */
   topics: string[];
+  /** What of them, and of Connect's own topics, stands behind a transaction that has not ended. */
+  findHeldUp: () => Promise<HeldUp[]>;
+  /** Ends what Kafka has left open there, as the connector's next transaction would. */
+  endTransaction: (partitions: HeldUp[]) => Promise<void>;
   /** Makes the topics that are gone, as a start does. */
   makeMissingTopics: () => Promise<unknown>;
   /** Registers the connector, as a start does. */
@@ -46,6 +51,9 @@ const pollMs = 2000;
 const watchMs = 10 * 60_000;
 /** It must run this long to count as recovered: one that reads a bad event over and over runs for seconds. */
 const recoveredMs = 30_000;
+/** Kafka ends a transaction of Connect's after a minute, or never: a broker that stops or starts meanwhile may leave the end out. */
+const leftOpenMs = 75_000;
+const heldUpEveryMs = 15_000;
 
 /** What is remembered between two looks. */
 interface Watch {
@@ -55,8 +63,16 @@ interface Watch {
   written: bigint;
 }
 
+/** What has been done about transactions that do not end. */
+interface HeldUpWatch {
+  lookedMs: number;
+  /** Partitions and offsets, so that what could not be ended is not tried for ever. */
+  ended: Set<string>;
+}
+
 export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivities {
   const { redis, keys, connect, source, tables, connector, makeMissingTopics } = deps;
+  const heldUp: HeldUpWatch = { lookedMs: 0, ended: new Set() };
   const status = createReplicaStatus(redis, keys);
   const tellAll = async (scope: string, why: string): Promise<void> => {
     for (const { name: table } of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
@@ -70,6 +86,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
         const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
         for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
           await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
+          await endLeftOpen(deps, heldUp).catch((error: Error) => Context.current().log.warn(`open transactions cannot be looked for: ${error.message}`));
           const conditions = await status.conditions();
           const running = await answer(() => findRegistered(deps, conditions));
           const finding =
@@ -92,6 +109,18 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
       await connect.stop(connector);
     },
   };
+}
+
+/** What is behind it in a change topic comes only with the next change there; behind it in its offsets, the connector never starts again. */
+async function endLeftOpen({ findHeldUp, endTransaction }: SuperviseDeps, watch: HeldUpWatch): Promise<void> {
+  if (Date.now() - watch.lookedMs < heldUpEveryMs) return;
+  watch.lookedMs = Date.now();
+  const place = ({ topic, partition, offset }: HeldUp): string => `${topic}-${partition}@${offset}`;
+  const left = (await findHeldUp()).filter((one) => Date.now() - one.writtenMs > leftOpenMs && !watch.ended.has(place(one)));
+  if (left.length === 0) return;
+  await endTransaction(left);
+  for (const one of left) watch.ended.add(place(one));
+  Context.current().log.warn(`Kafka had left a transaction open, it is ended: ${left.map(place).join(', ')}`);
 }
 
 /** Null when it is not registered. One that was (Kafka has lost the topics of Connect) is registered anew. */

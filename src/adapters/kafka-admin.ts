@@ -99,8 +99,6 @@ export function createKafkaAdmin(options: KafkaOptions) {
     /** Removes what stands before `offset`. Safe to repeat. */
     deleteRecords: (topic: string, partition: number, offset: bigint): Promise<void> =>
       run(() => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })),
-    /** Those that are gone already are left out. */
-    deleteTopics: (topics: string[]): Promise<void> => run(async () => admin.deleteTopics({ topics: await existing(topics) })),
     /** Those of them that exist. */
     existing: (topics: string[]): Promise<string[]> => run(() => existing(topics)),
     close: () => admin.disconnect(),

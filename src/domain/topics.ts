@@ -11,6 +11,11 @@ export const signalTopic = (prefix: string): string => changeTopic(prefix, 'cdc'
 /** What Debezium tells of its snapshots. */
 export const notificationTopic = (prefix: string): string => changeTopic(prefix, 'cdc', 'notifications');
 
+/** Where Connect keeps how far a connector has read; named, as its group, in stack/connect.properties. */
+export const connectOffsetsTopic = '_connect_offsets';
+/** Under which Connect writes what its connector's one task reads: group, connector, task. */
+export const transactionalId = (connector: string): string => `sluice-connect-${connector}-0`;
+
 export interface PartitionRef {
   topic: string;
   partition: number;

@@ -15,6 +15,7 @@ import { createSnapshotActivities } from '../activities/snapshot.ts';
 import { createSuperviseActivities } from '../activities/supervise.ts';
 import { endAlert, raiseAlert } from '../adapters/alert-workflow.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import { findHeldUp, writeTransaction } from '../adapters/kafka-transactions.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import { connectTemporal, connectionOptions, type TemporalClient, type WorkflowSchedule } from '../adapters/temporal.ts';
@@ -24,7 +25,7 @@ import type { Settings } from '../config.ts';
 import { createKeys } from '../domain/keys.ts';
 import { tables } from '../domain/tables/registry.ts';
 import { streamTables } from '../domain/stream/tables.ts';
-import { groups, heartbeatTopic, notificationTopic, tableTopic } from '../domain/topics.ts';
+import { connectOffsetsTopic, groups, heartbeatTopic, notificationTopic, tableTopic, transactionalId } from '../domain/topics.ts';
 import { connectClientOf, connectorConfig, connectorName, registerConnector } from '../stack/connector.ts';
 import { topicSpecs } from '../stack/kafka.ts';
 import { layoutOf } from '../stack/project.ts';
@@ -36,6 +37,9 @@ import { alertDeps } from './alert-deps.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 import { workflowBundlePath } from './workflow-bundle-path.ts';
+
+/** Key of a tombstone that deletes nothing, whoever reads it. */
+const noRow = '{"id":0}';
 
 await runProcess('worker', async ({ settings, log, signal, ready }) => {
   const bridged = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const satisfies Record<LogLevel, string>;
@@ -152,7 +156,15 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
-      ...translateFailures(createSuperviseActivities({ ...shared, source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
+      ...translateFailures(
+        createSuperviseActivities({
+          ...{ ...shared, source, tables, topics, silentMs, makeMissingTopics },
+          readers: { [groups.stream]: streamTables },
+          findHeldUp: () => findHeldUp(kafka, [...topics, connectOffsetsTopic]),
+          endTransaction: (partitions) => writeTransaction(kafka, transactionalId(connectorName), partitions, noRow),
+          registerConnector: () => registerConnector(settings, redis),
+        }),
+      ),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
