@@ -86,7 +86,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
         const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
         for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
           await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
-          await endLeftOpen(deps, heldUp).catch((error: Error) => Context.current().log.warn(`open transactions cannot be looked for: ${error.message}`));
+          await endLeftOpen(deps, heldUp).catch((error: Error) => void Context.current().log.warn(`open transactions cannot be looked for: ${error.message}`));
           const conditions = await status.conditions();
           const running = await answer(() => findRegistered(deps, conditions));
           const finding =

@@ -12,9 +12,10 @@ import { translateFailures } from '../activities/failure.ts';
 import { createRebuildActivities } from '../activities/rebuild.ts';
 import { createRebuildStatusActivities } from '../activities/rebuild-status.ts';
 import { createSnapshotActivities } from '../activities/snapshot.ts';
-import { createSuperviseActivities } from '../activities/supervise.ts';
+import { createSuperviseActivities, type SuperviseDeps } from '../activities/supervise.ts';
 import { endAlert, raiseAlert } from '../adapters/alert-workflow.ts';
 import { createKafkaAdmin } from '../adapters/kafka-admin.ts';
+import type { KafkaOptions } from '../adapters/kafka-client.ts';
 import { findHeldUp, writeTransaction } from '../adapters/kafka-transactions.ts';
 import { connectPostgres } from '../adapters/postgres.ts';
 import { connectRedis } from '../adapters/redis.ts';
@@ -37,9 +38,6 @@ import { alertDeps } from './alert-deps.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
 import { workflowBundlePath } from './workflow-bundle-path.ts';
-
-/** Key of a tombstone that deletes nothing, whoever reads it. */
-const noRow = '{"id":0}';
 
 await runProcess('worker', async ({ settings, log, signal, ready }) => {
   const bridged = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const satisfies Record<LogLevel, string>;
@@ -156,16 +154,14 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
-      ...translateFailures(
-        createSuperviseActivities({
-          ...{ ...shared, source, tables, topics, silentMs, makeMissingTopics },
-          readers: { [groups.stream]: streamTables },
-          findHeldUp: () => findHeldUp(kafka, [...topics, connectOffsetsTopic]),
-          endTransaction: (partitions) => writeTransaction(kafka, transactionalId(connectorName), partitions, noRow),
-          registerConnector: () => registerConnector(settings, redis),
-        }),
-      ),
+      ...translateFailures(createSuperviseActivities({ ...shared, ...transactionsOf(kafka, topics), source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
 }
+
+/** Those in which the connector writes. The key is that of a tombstone that deletes nothing, whoever reads it. */
+const transactionsOf = (kafka: KafkaOptions, topics: string[]): Pick<SuperviseDeps, 'findHeldUp' | 'endTransaction'> => ({
+  findHeldUp: () => findHeldUp(kafka, [...topics, connectOffsetsTopic]),
+  endTransaction: (partitions) => writeTransaction(kafka, transactionalId(connectorName), partitions, '{"id":0}'),
+});
