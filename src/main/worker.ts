@@ -161,7 +161,9 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
 }
 
 /** Those in which the connector writes. The key is that of a tombstone that deletes nothing, whoever reads it. */
-const transactionsOf = (kafka: KafkaOptions, topics: string[]): Pick<SuperviseDeps, 'findHeldUp' | 'endTransaction'> => ({
-  findHeldUp: () => findHeldUp(kafka, [...topics, connectOffsetsTopic]),
-  endTransaction: (partitions) => writeTransaction(kafka, transactionalId(connectorName), partitions, '{"id":0}'),
-});
+function transactionsOf(kafka: KafkaOptions, topics: string[]): Pick<SuperviseDeps, 'findHeldUp' | 'endTransaction'> {
+  return {
+    findHeldUp: () => findHeldUp(kafka, [...topics, connectOffsetsTopic]),
+    endTransaction: (partitions) => writeTransaction(kafka, transactionalId(connectorName), partitions, '{"id":0}'),
+  };
+}
