@@ -2,6 +2,7 @@
  * What the connector's supervisor sees and does.
  * Invariant: a slot from which changes are lost is told and the connector stopped, before anything can go on with a gap.
  */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { ConnectClient, ConnectorStatus, SourceOffset } from '../adapters/connect.ts';
@@ -72,7 +73,7 @@ interface HeldUpWatch {
 
 export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivities {
   const { redis, keys, connect, source, tables, connector, makeMissingTopics } = deps;
-  const heldUp: HeldUpWatch = { lookedMs: 0, ended: new Set() };
+  const heldUp: HeldUpWatch = { lookedMs: Date.now(), ended: new Set() };
   const status = createReplicaStatus(redis, keys);
   const tellAll = async (scope: string, why: string): Promise<void> => {
     for (const { name: table } of tables) await (why ? status.set(table, 'halted', scope, why) : status.clear(table, 'halted', scope));
@@ -82,11 +83,13 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
     watchPipeline: (failures, quietMs) =>
       whileBeating(async () => {
         const { cancellationSignal: signal } = Context.current();
+        const stopped = once(signal, 'abort');
         const startedMs = Date.now();
         const watch: Watch = { stillSinceMs: null, runningSinceMs: null, written: -1n };
         for (; Date.now() - startedMs < watchMs; await delay(pollMs, undefined, { signal })) {
           await answer(makeMissingTopics); // without one of them no consumer can read any; the claim that follows tells that it was cut
-          await endLeftOpen(deps, heldUp).catch((error: Error) => void Context.current().log.warn(`open transactions cannot be looked for: ${error.message}`));
+          const look = endLeftOpen(deps, heldUp).catch((error: Error) => void Context.current().log.warn(`open transactions cannot be looked for: ${error.message}`));
+          await Promise.race([look, stopped]); // Kafka may be away for long
           const conditions = await status.conditions();
           const running = await answer(() => findRegistered(deps, conditions));
           const finding =
