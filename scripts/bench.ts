@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- a b c d e f g h] [--quick] [--json] [--redis-server <file>]`: measures the pipeline on this machine.
+ * `npm run bench [-- a b c d e f g h i] [--quick] [--json] [--redis-server <file>]`: measures the pipeline on this machine.
  * A full run writes docs/performance/<part>.json with every raw sample; what the figures mean is in docs/performance.md.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

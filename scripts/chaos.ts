@@ -6,12 +6,12 @@
  * Files in test/chaos are quick and run under `npm test` too; those in test/chaos-long keep servers away for minutes.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
-import { runSluice, startStack } from '../test/stack.ts';
+import { keepLogs, runSluice, startStack } from '../test/stack.ts';
 
 interface Scenario {
   name: string;
@@ -113,6 +113,8 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
   const startedMs = performance.now();
   const result: Result = { scenario: name, seed, seconds: 0, landed: [], failures: [] };
   const folder = mkdtempSync(join(temporary, 'sluice-chaos-'));
+  const logs = mkdtempSync(join(temporary, 'sluice-chaos-logs-'));
+  process.env['SLUICE_TEST_LOGS'] = logs;
   try {
     await runOnStack(result, file, consumers, folder);
   } catch (error) {
@@ -120,6 +122,8 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
     console.log(`  FAILED    ${result.failures.at(-1)}`);
   } finally {
     await removeStacks(folder);
+    if (result.failures.length === 0) rmSync(logs, { recursive: true });
+    else console.log(`  logs      ${logs}`);
   }
   result.seconds = Math.round((performance.now() - startedMs) / 1000);
   return result;
@@ -127,7 +131,11 @@ async function runScenario({ name, file }: Scenario, seed: number): Promise<Resu
 
 /** What a test that was cut short has left running ends here. */
 async function removeStacks(folder: string): Promise<void> {
-  for (const name of readdirSync(folder)) if (existsSync(join(folder, name, 'data'))) await runSluice({ SLUICE_DATA_DIR: join(folder, name, 'data') }, ['down']);
+  for (const dataDir of readdirSync(folder).map((name) => join(folder, name, 'data'))) {
+    if (!existsSync(dataDir)) continue;
+    await runSluice({ SLUICE_DATA_DIR: dataDir }, ['down']);
+    keepLogs(dataDir);
+  }
   rmSync(folder, { recursive: true });
 }
 
@@ -139,18 +147,10 @@ async function runOnStack(result: Result, file: string, consumers: number, folde
     process.env['SLUICE_CHAOS_SEED'] = String(result.seed);
     process.env['TMPDIR'] = folder;
     await watch(result, run({ files: [file], concurrency: 1, timeout: scenarioTimeoutMs, signal: stop.signal }) as AsyncIterable<TestEvent>);
-    if (stack && result.failures.length > 0) console.log(`  logs      ${keepLogs(stack.settings.SLUICE_DATA_DIR)}`);
   } finally {
     process.env['TMPDIR'] = temporary;
     await stack?.stop();
   }
-}
-
-/** The stack's folder goes with the stack. */
-function keepLogs(dataDir: string): string {
-  const kept = mkdtempSync(join(temporary, 'sluice-chaos-logs-'));
-  cpSync(join(dataDir, 'logs'), kept, { recursive: true });
-  return kept;
 }
 
 /** Notes and prints what was hit and how each test ended. */

@@ -142,7 +142,7 @@ export const settings = {
     'Most bytes of one staged page before compression (one larger row is a page of its own); DuckDB reads a page as a whole, so keep it well below BATCH_MEMORY_MB',
   ),
   BATCH_STATEMENT_TIMEOUT_SECONDS: count(600, 1, 86_400).describe('The source ends a query of the extraction after this, seconds'),
-  BATCH_MEMORY_MB: count(256, 128, 1024 * 1024).describe('Memory DuckDB may use in a batch run before it spills to disk, MiB; the process takes some 150 more'),
+  BATCH_MEMORY_MB: count(256, 128, 1024 * 1024).describe('Memory DuckDB may use in a batch run before it spills to disk, MiB; the process takes some 320 more'),
   BATCH_STAGING: z.enum(['redis', 'directory']).default('redis').describe('Where extracted data wait for the next step: in Redis, or in BATCH_STAGING_DIR'),
   BATCH_STAGING_DIR: z.string().min(1).optional().describe('Folder for BATCH_STAGING=directory, the same for every worker; without it staging in SLUICE_DATA_DIR'),
   BATCH_STAGING_BYTES_MAX: count(1024 * 1024 * 1024, 1024 * 1024).describe('Most bytes one extraction may stage in Redis; more needs BATCH_STAGING=directory'),

@@ -3,7 +3,7 @@
  * `npm test` starts one for many files and names it in SLUICE_TEST_STACK; a file run alone starts its own.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -102,6 +102,7 @@ export async function startStack(extra: Record<string, string> = {}): Promise<Te
   const place = await freshEnvironment(extra);
   const up = await runSluice(place.env, ['up']);
   if (up.code !== 0) {
+    keepLogs(place.env['SLUICE_DATA_DIR']!);
     await runSluice(place.env, ['reset', '--yes']);
     rmSync(place.dir, { recursive: true, force: true });
     throw new Error(`sluice up ended with ${up.code}:\n${up.stdout}${up.stderr}`);
@@ -147,6 +148,7 @@ function attach({ dir, env }: { dir: string; env: Record<string, string> }, owne
       await Promise.all([db.close(), redis.close(), kafka.close()]);
       if (!owned) return;
       killStack(settings.SLUICE_DATA_DIR); // nothing need end in order: its data go
+      keepLogs(settings.SLUICE_DATA_DIR);
       await runSluice(env, ['reset', '--yes']);
       rmSync(dir, { recursive: true, force: true });
     },
@@ -156,6 +158,13 @@ function attach({ dir, env }: { dir: string; env: Record<string, string> }, owne
 function killStack(dataDir: string): void {
   const record = readStackRecord(layoutOf(dataDir).stateFile);
   for (const one of record ? [record.supervisor, ...record.processes] : []) if (isAlive(one)) killGroup(one.pid ?? undefined);
+}
+
+/** A stack's folder goes with it; its logs stay in SLUICE_TEST_LOGS, if set. */
+export function keepLogs(dataDir: string): void {
+  const kept = process.env['SLUICE_TEST_LOGS'];
+  const logs = layoutOf(dataDir).logs;
+  if (kept && existsSync(logs)) cpSync(logs, mkdtempSync(join(kept, 'stack-')), { recursive: true });
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

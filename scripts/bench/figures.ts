@@ -11,6 +11,12 @@ export function median(samples: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Medians of the fifths of a run: flat means that the last is about the second. */
+export function fifths(samples: number[]): number[] {
+  const size = Math.ceil(samples.length / 5);
+  return [0, 1, 2, 3, 4].map((n) => median(samples.slice(Math.min(n * size, samples.length - 1), (n + 1) * size)));
+}
+
 export const round = (value: number, digits = 0): number => Math.round(value * 10 ** digits) / 10 ** digits;
 
 /** A Markdown table. */

@@ -1,6 +1,6 @@
 /** Part e: the consumer's resident memory while it applies millions of events, written while it reads. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { median, round, table } from './figures.ts';
+import { fifths, round, table } from './figures.ts';
 import type { Lab, LabRedis } from './lab.ts';
 import { rssBytes } from './machine.ts';
 import { orderEvents } from './order-events.ts';
@@ -12,7 +12,6 @@ export interface MemoryResult {
   /** One sample a second. */
   samples: { seconds: number; rssMb: number }[];
   maxMb: number;
-  /** Medians of the fifths of the run: flat means that the last is about the second. */
   fifthsMb: number[];
 }
 
@@ -40,9 +39,7 @@ export async function measureMemory(lab: Lab, target: LabRedis, events: number):
     await consumer.stop();
   }
   const sizes = samples.map(({ rssMb }) => rssMb);
-  const fifth = Math.ceil(sizes.length / 5);
-  const fifthsMb = [0, 1, 2, 3, 4].map((n) => median(sizes.slice(Math.min(n * fifth, sizes.length - 1), (n + 1) * fifth)));
-  return { events, samples, maxMb: Math.max(...sizes), fifthsMb };
+  return { events, samples, maxMb: Math.max(...sizes), fifthsMb: fifths(sizes) };
 }
 
 export const memoryTable = ({ events, maxMb, fifthsMb }: MemoryResult): string =>

@@ -5,9 +5,10 @@ import { batchEtlTable, measureBatchEtl } from './batch-etl.ts';
 import { fenceCostTable, measureFenceCost } from './fence-cost.ts';
 import { measureProfile, profileTable } from './profile.ts';
 import { measureMemory, memoryTable } from './memory.ts';
-import { startFilledStack } from './real-stack.ts';
+import { measureSnapshots, snapshotTable } from './real-stack.ts';
+import { measureVerify, verifyTable } from './verify-cost.ts';
 import { latencyTable, measureLatency } from './latency.ts';
-import { round, table } from './figures.ts';
+import { round } from './figures.ts';
 import { measureStream, streamTable } from './stream.ts';
 import { startLab } from './lab.ts';
 import { describeMachine, type Machine } from './machine.ts';
@@ -63,17 +64,14 @@ export async function runParts({ parts, quick, redisFile, say, done }: BenchOpti
     }
   }
   if (['b', 'c'].some(wanted)) {
-    const { stack, snapshot } = await startFilledStack(quick ? 20_000 : 200_000);
-    try {
-      say(`c ${snapshot.rows} rows: ${round(snapshot.rowsPerSecond)} rows/s`);
-      if (wanted('c')) add('c', snapshot, table(['snapshot', 'seconds', 'rows/s'], [[snapshot.rows, round(snapshot.seconds, 1), round(snapshot.rowsPerSecond)]]));
+    await measureSnapshots(quick ? 20_000 : 200_000, wanted('c') && !quick ? 3 : 1, async (stack, rounds) => {
+      for (const { rows, rowsPerSecond } of rounds) say(`c ${rows} rows: ${round(rowsPerSecond)} rows/s`);
+      if (wanted('c')) add('c', { rounds }, snapshotTable(rounds));
       if (wanted('b')) {
         const result = await measureLatency(stack, { rates: [200, 1000], rounds: quick ? 1 : 3, seconds: quick ? 5 : 30, warmUpSeconds: quick ? 5 : 20 }, say);
         add('b', result, latencyTable(result));
       }
-    } finally {
-      await stack.stop();
-    }
+    });
   }
   if (wanted('g')) {
     const result = await measureBatchEtl(quick ? { orders: 50_000, rounds: 2 } : { orders: 1_000_000, rounds: 5 }, say);
@@ -82,5 +80,9 @@ export async function runParts({ parts, quick, redisFile, say, done }: BenchOpti
   if (wanted('h')) {
     const result = await measureStream(quick, say);
     add('h', result, streamTable(result));
+  }
+  if (wanted('i')) {
+    const result = await measureVerify(quick ? { orders: 5_000, rounds: 1, ordersPerSecond: 20 } : { orders: 250_000, rounds: 3, ordersPerSecond: 50 }, say);
+    add('i', result, verifyTable(result));
   }
 }

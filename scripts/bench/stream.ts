@@ -2,7 +2,7 @@
 import { alertTable, measureAlerts, type AlertResult } from './alert-latency.ts';
 import { startLab } from './lab.ts';
 import { measureProfile, profileTable, type ProfileResult } from './profile.ts';
-import { startFilledStack } from './real-stack.ts';
+import { ordersOnly, startFilledStack } from './real-stack.ts';
 import { measureRuleCost, ruleCostTable, type RuleCostResult } from './rule-cost.ts';
 import { measureStage, stageTable, type StageResult } from './stream-stage.ts';
 import { fillOrders } from './topic.ts';
@@ -16,7 +16,7 @@ export interface StreamResult {
 
 export async function measureStream(quick: boolean, say: (text: string) => void): Promise<StreamResult> {
   const stage = await measureStages(quick, say);
-  const { stack } = await startFilledStack(1000);
+  const { stack } = await startFilledStack(ordersOnly(1000));
   try {
     const alerts = await measureAlerts(stack, quick ? { perSecond: 5, seconds: 10, rounds: 1, burst: 100 } : { perSecond: 5, seconds: 60, rounds: 3, burst: 500 }, say);
     return { ...stage, alerts };

@@ -52,6 +52,7 @@ export function createBatchActivities(deps: BatchDeps): BatchActivities & Backfi
     checkQuality: ({ set, window, acceptLoss }) =>
       inScratch(deps, async ({ duck, dir, signal }) => {
         await staging.fetch(set, dir);
+        deps.failpoint('batch.quality');
         return checkQuality({ db: duck, sourceDir: dir, window, lastGoodRows: acceptLoss ? null : await lastGoodRows(deps), signal });
       }),
     transformTables: (input) => inScratch(deps, (on) => transformTables(deps, on, input)),

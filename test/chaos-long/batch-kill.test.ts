@@ -7,7 +7,7 @@ import { after, before, test, type TestContext } from 'node:test';
 import { connectRedis } from '../../src/adapters/redis.ts';
 import { requireSecret } from '../../src/config.ts';
 import { fillPast, jobs, pastDays, recordsOf } from '../batch-shop.ts';
-import { landed, processOf, seededChoices } from '../faults.ts';
+import { assertRecovered, landed, processOf, seededChoices } from '../faults.ts';
 import { startStack, until, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
@@ -44,7 +44,7 @@ async function disturb(t: TestContext, point: string, action: 'kill' | 'stop', w
   if (action === 'kill') assert.notEqual((await processOf(stack, 'worker')).pid, pid);
 }
 
-for (const step of ['extract', 'transform', 'load', 'published']) {
+for (const step of ['extract', 'quality', 'transform', 'load', 'published']) {
   test(`the worker killed: ${step}`, (t) => disturb(t, `batch.${step}`, 'kill', `the worker was killed, ${step}`));
 }
 
@@ -109,4 +109,5 @@ test('a backfill of thirty days survives three deaths of the worker, leaves late
   const third = await stack.sluice('backfill', '--from', from, '--to', to, '--wait');
   assert.match(third.stdout, /0 run, 30 skipped, 0 failed/);
   assert.deepEqual(await stack.redis.strings([stack.keys.batchLatest('customers')]), latest);
+  await assertRecovered(stack);
 });

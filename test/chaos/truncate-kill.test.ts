@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { landed } from '../faults.ts';
-import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
+import { assertRecovered, landed } from '../faults.ts';
+import { until, useStack, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 before(async () => {
@@ -28,5 +28,5 @@ test('a sweep that is killed half way is finished by the next consumer', async (
   await until('the truncate is counted', async () => (await truncates()) > before, 120_000);
   assert.equal(await truncates(), before + 1);
   assert.equal((await stack.redis.hash(stack.keys.status))['order_items'], 'running');
-  await assertVerified(stack);
+  await assertRecovered(stack);
 });

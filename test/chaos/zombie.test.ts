@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { consumersOf, isFrozen, landed, untilApplying } from '../faults.ts';
-import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
+import { assertRecovered, consumersOf, isFrozen, landed, untilApplying } from '../faults.ts';
+import { until, useStack, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 before(async () => {
@@ -41,7 +41,7 @@ test('the commit of a consumer that was stopped while another took over is refus
   assert.ok(!isFrozen(zombie));
   landed(t, 'a consumer asleep before its commit until its partitions were taken over');
   await untilApplying(stack);
-  await assertVerified(stack);
+  await assertRecovered(stack);
 });
 
 /** For the owner's epoch: the fence may have stood still meanwhile. */

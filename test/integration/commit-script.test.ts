@@ -13,6 +13,7 @@ import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
+import { decodeReply, encodeCommit } from '../../src/replica/commit.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { assertReplica } from '../assert-replica.ts';
 import { aChange, aRecord, anOrder } from '../builders.ts';
@@ -85,7 +86,7 @@ test('any delivery through the real script leaves the replica of the final rows'
   );
 });
 
-test('a commit under another fence, epoch or guard changes nothing and says what is stored', async () => {
+test('a commit under another fence, epoch, rule set or table state changes nothing and says what is stored', async () => {
   const claim = aClaim();
   await processor.apply(claim, [aChange({ offset: 7 })]);
   const state = await everything();
@@ -93,6 +94,8 @@ test('a commit under another fence, epoch or guard changes nothing and says what
   assert.deepEqual(await processor.apply(aClaim({ offset: 5n }), next), { result: 'refused', cause: 'offset', stored: '8' });
   assert.deepEqual(await processor.apply(aClaim({ offset: 8n, epoch: 3 }), next), { result: 'refused', cause: 'epoch', stored: '1' });
   assert.deepEqual(await processor.apply(aClaim({ offset: 8n, spec: 'other' }), next), { result: 'refused', cause: 'spec', stored: 'rules' });
+  const older = encodeCommit(keys, { expect: { fields: [], strings: [[keys.tableState('orders'), 'that of before a TRUNCATE']] }, strings: [[keys.offset(topic, 0), '9']] });
+  assert.deepEqual(decodeReply(await redis.store.commit(older.keys, older.args)), { result: 'stale', key: keys.tableState('orders'), found: '' });
   assert.deepEqual(await everything(), state);
 });
 

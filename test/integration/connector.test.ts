@@ -36,6 +36,7 @@ async function haltsAndIsMended(reason: RegExp, meanwhile = async (): Promise<vo
     const { halted } = JSON.parse(stdout) as { halted: Record<string, string> };
     return code === 3 && ['customers', 'products', 'orders', 'order_items'].every((table) => reason.test(halted[table] ?? ''));
   }, 120_000);
+  await until('the connector is stopped', async () => (await connectClientOf(stack.settings).connectorStatus(connectorName))?.connector.state === 'STOPPED');
   const restart = await stack.sluice('connector', 'restart');
   assert.equal(restart.code, 1);
   assert.match(restart.stderr, /resync --all/);

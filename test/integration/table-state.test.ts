@@ -6,11 +6,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Redis } from 'ioredis';
+import { createSuperviseActivities, type SuperviseDeps } from '../../src/activities/supervise.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { formatStoredRow } from '../../src/domain/stored-row.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
+import { tables } from '../../src/domain/tables/registry.ts';
 import type { RowChange } from '../../src/domain/change-event.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
 import { sweepTable } from '../../src/replica/sweep.ts';
 import { changeTableState, raiseGeneration } from '../../src/replica/table-state.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
@@ -63,6 +66,15 @@ test('a walk over keys that a restart of Redis interrupts begins again: none is 
   }
   assert.equal(seen.size, ids.length);
   await redis.admin.delete(ids);
+});
+
+test('of a connector that was restarted in vain every table says so, until it works again', async () => {
+  const { reportConnector } = createSuperviseActivities({ redis: redis.store, keys, tables } as unknown as SuperviseDeps);
+  const status = createReplicaStatus(redis.store, keys);
+  await reportConnector('restarted in vain');
+  assert.deepEqual((await status.conditions()).map(({ table, state, why }) => `${table} ${state}: ${why}`).sort(), tables.map(({ name }) => `${name} halted: restarted in vain`).sort());
+  await reportConnector('');
+  assert.deepEqual(await status.conditions(), []);
 });
 
 test('a client leaves a primary that was made a replica, and is told of its new connection', async () => {
