@@ -7,12 +7,14 @@ import type { Queryable } from '../adapters/postgres.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
+import { parseMark } from '../domain/parked.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { findGaps } from '../replica/fence.ts';
 import { readEnds } from '../replica/lag.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
+import { readTableState } from '../replica/table-state.ts';
 import type { RebuildActivities } from '../workflows/contract.ts';
 
 export interface RebuildStatusDeps {
@@ -68,19 +70,21 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
         await status.clear(table, 'halted', scopes.rebuild);
       }
     },
-    finishRebuild: async ({ tables }, mode) => {
+    finishRebuild: async ({ tables }, mode, token) => {
       for (const { table, columns, cut } of tables) {
         if (columns) await redis.setFields(keys.columns, { [table]: columns });
         await status.clear(table, 'drift', scopes.columns);
         await status.clear(table, 'rebuilding', scopes.cut, cut); // another cut is the next rebuild's
         if (mode === 'all') await status.clear(table, 'halted', scopes.slot);
-        await status.clear(table, 'rebuilding', scopes.rebuild);
+        await status.clear(table, 'rebuilding', scopes.rebuild, sweptAs(token));
       }
+      const left = await status.conditions();
+      return left.some(({ table, state, scope }) => state === 'rebuilding' && scope === scopes.rebuild && tables.some((one) => one.table === table));
     },
     abandonRebuild: async (tables, why) => {
       const conditions = await status.conditions();
       for (const table of tables) {
-        const isNeeded = conditions.some((one) => one.table === table && (one.scope === scopes.cut || one.scope === scopes.columns));
+        const isNeeded = conditions.some((one) => one.table === table && (one.scope === scopes.cut || one.scope === scopes.columns)) || (await hasVoidMarks(redis, keys, table));
         const text = why || (isNeeded ? `its re-reading was cancelled: run sluice resync ${table}` : '');
         if (text) await status.set(table, 'halted', scopes.rebuild, text);
         await status.clear(table, 'rebuilding', scopes.rebuild);
@@ -88,6 +92,18 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
     },
   };
 }
+
+/** Letters of an older generation are not applied any more when they are replayed: the rows they are about were to be read again. */
+async function hasVoidMarks(redis: RedisStore, keys: Keys, table: string): Promise<boolean> {
+  const { generation } = await readTableState(redis, keys, table);
+  for await (const page of redis.scan(keys.parkedMark(table, '*'))) {
+    if ((await redis.strings(page)).some((text) => text !== null && parseMark(text)?.generation !== generation)) return true;
+  }
+  return false;
+}
+
+/** The reason that is told of a table once it is swept. It stands in Redis behind all that the sweep has removed: a Redis that has forgotten some of that has forgotten it too. */
+export const sweptAs = (token: string): string => `read again, what was not is removed (${token})`;
 
 export const whyCut = async (status: ReplicaStatus, table: string): Promise<string> =>
   (await status.conditions()).find((one) => one.table === table && one.state === 'rebuilding' && one.scope === scopes.cut)?.why ?? '';

@@ -22,11 +22,11 @@ import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { findGaps } from '../replica/fence.ts';
 import { lagBehind, lowerEnds, readEnds, type PartitionEnd } from '../replica/lag.ts';
 import { rewindTable } from '../replica/rewind.ts';
-import { createReplicaStatus } from '../replica/status.ts';
-import { sweepTable, type SweepCounts } from '../replica/sweep.ts';
+import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
+import { GenerationLost, sweepTable, type SweepCounts } from '../replica/sweep.ts';
 import { raiseGeneration, readTableState } from '../replica/table-state.ts';
 import type { NotedEnd, RebuildActivities, Round, RoundTable } from '../workflows/contract.ts';
-import { whyCut } from './rebuild-status.ts';
+import { scopes, sweptAs, whyCut } from './rebuild-status.ts';
 import { whileBeating } from './while-beating.ts';
 
 export interface RebuildDeps {
@@ -103,23 +103,45 @@ export function createRebuildActivities({ redis, keys, admin, db, topicPrefix, l
       const states = await Promise.all(tables.map(({ table }) => readTableState(redis, keys, table)));
       return tables.every((then, i) => states[i]!.generation === then.generation && states[i]!.mark === then.mark && !isAltered(then, columns[then.table]));
     },
-    sweepOlder: (round) => whileBeating((tell) => sweepOlder({ redis, keys, stream, latenessMs, tell }, round)),
+    sweepOlder: (round, token) => whileBeating((tell) => sweepOlder({ redis, keys, stream, latenessMs, status, tell }, round, token)),
   };
 }
 
 const topicsOf = (ends: PartitionEnd[]): string[] => [...new Set(ends.map(({ topic }) => topic))];
 
+interface Sweeper extends Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> {
+  stream: Keys;
+  status: ReplicaStatus;
+  tell: (progress: unknown) => void;
+}
+
+/** Null when Redis has forgotten the round. What it has forgotten when its process ended meanwhile is swept once more. */
+async function sweepOlder(sweeper: Sweeper, round: Round, token: string): Promise<number | null> {
+  const { redis, status } = sweeper;
+  try {
+    for (let swept = 0; ; ) {
+      const processes = await redis.processes();
+      swept += await sweepTables(sweeper, round);
+      for (const { table } of round.tables) await status.set(table, 'rebuilding', scopes.rebuild, sweptAs(token));
+      if ((await redis.processes()) === processes) return Context.current().info.attempt > 1 ? Math.max(1, swept) : swept; // what an earlier attempt has removed is not known
+    }
+  } catch (error) {
+    if (error instanceof GenerationLost) return null;
+    throw error;
+  }
+}
+
 /** A row whose image was rejected when it was read again keeps the one it has. The stream's memory is swept after the replica, and not counted. */
-async function sweepOlder({ redis, keys, stream, latenessMs, tell }: Pick<RebuildDeps, 'redis' | 'keys' | 'latenessMs'> & { stream: Keys; tell: (progress: unknown) => void }, { tables }: Round): Promise<number> {
+async function sweepTables({ redis, keys, stream, latenessMs, tell }: Sweeper, { tables }: Round): Promise<number> {
   const { cancellationSignal: signal } = Context.current();
-  const olderThan = (table: string, generation: number) => ({ redis, signal, isStale: ({ version }: StoredRow) => version.generation < generation, isSpared: (mark: ParkedMark) => mark.generation >= generation, onProgress: (done: SweepCounts) => tell({ table, ...done }) });
+  const olderThan = (table: string, generation: number) => ({ redis, signal, atLeast: generation, isStale: ({ version }: StoredRow) => version.generation < generation, isSpared: (mark: ParkedMark) => mark.generation >= generation, onProgress: (done: SweepCounts) => tell({ table, ...done }) });
   const tend = (plan: WritePlan): Upkeep => tendWindows(plan, { nowMs: Date.now(), latenessMs });
   let swept = 0;
   for (const { table, generation, stream: streamGeneration } of tables) {
     swept += (await sweepTable({ ...olderThan(table, generation), keys, table: definitionOf(table) })).swept;
     if (streamGeneration !== undefined) await sweepTable({ ...olderThan(table, streamGeneration), keys: stream, table: streamTables.find(({ name }) => name === table)!, tend });
   }
-  return Context.current().info.attempt > 1 ? Math.max(1, swept) : swept; // what an earlier attempt has removed is not known
+  return swept;
 }
 
 const definitionOf = (name: string): Table => replicated.find((table) => table.name === name)!;

@@ -42,6 +42,8 @@ export interface SuperviseDeps {
   makeMissingTopics: () => Promise<unknown>;
   /** Registers the connector, as a start does. */
   registerConnector: () => Promise<unknown>;
+  /** Whether a workflow is reading the table again. */
+  isRebuilding: (table: string) => Promise<boolean>;
   /** Name of the connector and of its slot. */
   connector: string;
   /** Nothing of it for this long, while the servers answer, is silence. */
@@ -142,8 +144,15 @@ interface Slot {
 }
 
 /** Debezium itself stops at a slot that is ahead of what it remembers or gone; it waits for ever at one that was invalidated. */
-async function findLostChanges({ db, connect, connector }: SuperviseDeps, running: ConnectorStatus | null, conditions: Condition[]): Promise<Finding | null> {
-  if (running?.connector.state === 'STOPPED' || isSlotTold(conditions)) return null;
+async function findLostChanges(deps: SuperviseDeps, running: ConnectorStatus | null, conditions: Condition[]): Promise<Finding | null> {
+  if (isSlotTold(conditions)) return null;
+  const found = await findLostSlot(deps, running);
+  if (found === null || running?.connector.state !== 'STOPPED') return found;
+  const now = await createReplicaStatus(deps.redis, deps.keys).conditions(); // stopped for a new slot, or for a halt that Redis has forgotten
+  return isSlotTold(now) || now.some(({ scope }) => scope === scopes.rebuild) ? null : found;
+}
+
+async function findLostSlot({ db, connect, connector }: SuperviseDeps, running: ConnectorStatus | null): Promise<Finding | null> {
   const rows = await answer(() =>
     db.query<Slot>(
       `SELECT coalesce(wal_status = 'lost', false) AS lost, coalesce(confirmed_flush_lsn - '0/0', 0)::text AS confirmed
@@ -155,7 +164,7 @@ async function findLostChanges({ db, connect, connector }: SuperviseDeps, runnin
   const why = (what: string): Finding => ({ kind: 'slot', why: `${what}, so changes are lost: run sluice resync --all` });
   const [slot] = rows;
   if (slot?.lost) return why(`PostgreSQL has thrown away WAL that replication slot ${connector} had not read (PG_SLOT_KEEP_MB)`);
-  const hasFailed = running !== null && [running.connector, ...running.tasks].some(({ state }) => state === 'FAILED');
+  const hasFailed = running !== null && [running.connector, ...running.tasks].some(({ state }) => state === 'FAILED' || state === 'STOPPED');
   if (slot && !hasFailed) return null;
   const offsets = await answer(() => connect.sourceOffsets(connector));
   if (offsets === null || offsets.length === 0) return null; // before its first snapshot there is nothing to lose
@@ -211,14 +220,19 @@ function failureOf({ connector, tasks }: ConnectorStatus): string {
   return [...trace.matchAll(/^(?:Caused by: )?([\w.$]+(?:Exception|Error))/gm)].at(-1)?.[1] ?? 'no reason given';
 }
 
-async function findStaleTable({ redis, keys, db, tables, readers }: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
+async function findStaleTable(deps: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
+  const { redis, keys, db, tables, readers } = deps;
   const columns = (await answer(() => readColumns(db, tables.map(({ name }) => name)))) ?? {};
   const status = createReplicaStatus(redis, keys);
   for (const [reader, read] of Object.entries(readers)) await tellUncountable(createReplicaStatus(redis, keys, reader), read, columns, conditions.filter(({ scope }) => scope === `${reader} ${scopes.columns}`));
   for (const definition of tables) {
     const table = definition.name;
     const told = conditions.filter((one) => one.table === table);
-    if (told.some(({ scope }) => scope === scopes.rebuild || scope === scopes.slot)) continue; // being rebuilt, or waiting for a person
+    if (told.some(({ scope }) => scope === scopes.slot)) continue; // waiting for a person
+    if (told.some(({ scope }) => scope === scopes.rebuild)) {
+      if (await isForsaken(deps, table)) return { kind: 'stale', table, why: 'it was told as being read again, and nobody was reading it' };
+      continue;
+    }
     const now = columns[table];
     const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
     const uncountable = whyUnreadable(definition, now);
@@ -234,6 +248,13 @@ async function findStaleTable({ redis, keys, db, tables, readers }: SuperviseDep
     return { kind: 'stale', table, why };
   }
   return null;
+}
+
+/** A Redis that went back tells of a reading that has ended; so does one that was terminated by hand. */
+async function isForsaken({ redis, keys, isRebuilding }: SuperviseDeps, table: string): Promise<boolean> {
+  if ((await answer(() => isRebuilding(table))) !== false) return false;
+  const now = await createReplicaStatus(redis, keys).conditions(); // it may just have ended
+  return now.some((one) => one.table === table && one.state === 'rebuilding' && one.scope === scopes.rebuild);
 }
 
 /** A table that a reader cannot count any more; the replica, which needs less of it, follows all the same. */

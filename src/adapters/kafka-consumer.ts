@@ -95,10 +95,7 @@ export class KafkaConsumer {
     });
     this.#consumer.on(CRASH, ({ payload }) => handlers.crashed(translateKafkaError(payload.error)));
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
-      const onlyControlRecords = payload.batchSize === 0;
-      const name = partitionName(payload);
-      const reading = this.#readings.get(name);
-      if (onlyControlRecords && reading) this.#advance(name, reading, BigInt(payload.lastOffset) + 1n, async () => true);
+      if (payload.batchSize === 0) this.#passOver(payload);
     });
   }
 
@@ -175,6 +172,15 @@ export class KafkaConsumer {
     if (isStale() || this.#readings.get(name) !== reading) return; // or claimed anew meanwhile
     this.#advance(name, reading, BigInt(batch.lastOffset()) + 1n, () => this.#handlers.process({ topic, partition, records: batch.messages.map(toRecord) }));
     resolveOffset(batch.messages.at(-1)!.offset);
+  }
+
+  /** Nothing but control records and aborted ones was fetched. `firstOffset` is null when not even those are at or behind what was asked for. */
+  #passOver({ topic, partition, firstOffset, lastOffset }: PartitionRef & { firstOffset: string | null; lastOffset: string }): void {
+    const name = partitionName({ topic, partition });
+    const reading = this.#readings.get(name);
+    if (!reading) return;
+    if (firstOffset !== null && BigInt(firstOffset) === reading.fetched) this.#advance(name, reading, BigInt(lastOffset) + 1n, async () => true);
+    else this.reclaim([{ topic, partition }]); // as in #eachBatch: what lies between is gone
   }
 
   /** One piece of work after the other; the position follows when it is done. What could not be done ends the reading: nothing may follow it. */

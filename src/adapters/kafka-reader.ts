@@ -53,6 +53,7 @@ export async function readTopic(options: KafkaOptions, reading: TopicReading): P
 async function consumeParts(consumer: Consumer, open: Map<number, { from: bigint; upto: bigint }>, { topic, each, signal }: TopicReading): Promise<void> {
   let end: (failure?: Error) => void = () => undefined;
   const ended = new Promise<void>((resolve, reject) => (end = (failure) => (failure ? reject(failure) : resolve())));
+  ended.catch(() => undefined); // it may fail while the client still connects
   const fail = (why: string): void => end(new PipelineError('kafka_unavailable', why));
   const silence = setTimeout(() => fail(`Kafka sent nothing of ${topic} for ${silentMs / 1000} s`), silentMs);
   const abort = (): void => fail(`the reading of ${topic} was stopped`);

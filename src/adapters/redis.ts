@@ -117,6 +117,8 @@ function bulkReads(redis: Redis, guard: Guard) {
     /** Entries of a stream, oldest first, as field maps. */
     stream: (key: string): Promise<Record<string, string>[]> =>
       guard(async () => (await redis.xrange(key, '-', '+')).map(([, flat]) => fieldMap(flat))),
+    /** Names the processes that hold the keys. Others than before may have forgotten the last that was acknowledged. */
+    processes: async (): Promise<string> => (await Promise.all((await serversOf(redis, 'master')).map((server) => runIdOf(server, guard)))).join(),
     /** Pages of keys that match a glob; a key may come twice. */
     scan: async function* (pattern: string, pageSize = 1000): AsyncGenerator<string[]> {
       for (const server of await serversOf(redis, 'master')) {

@@ -93,9 +93,12 @@ export async function claimPartitions(context: ClaimContext, refs: PartitionRef[
 }
 
 /** Why nothing of the topic may be read: keys stand in other partitions than they did. Null when the count is what it was. */
-async function countPartitions({ redis, keys }: ClaimContext, topic: string, count: number): Promise<string | null> {
+async function countPartitions({ redis, keys, status, tableOf }: ClaimContext, topic: string, count: number): Promise<string | null> {
   const stored = await redis.claimField(keys.pipeline, `partitions:${topic}`, String(count));
-  if (stored === String(count)) return null;
+  if (stored === String(count)) {
+    await status.forgetBeyond(tableOf(topic) ?? 'heartbeat', topic, count);
+    return null;
+  }
   return `${topic} has ${count} partitions, the replica was made from ${stored}: keys have changed partitions. Re-create the topic with ${stored} (TOPIC_PARTITIONS), or reset`;
 }
 
@@ -126,6 +129,7 @@ export async function startOver(context: ClaimContext, fence: Fence, offset: big
     decodeReply(await redis.commit(script.keys, script.args));
   } else {
     await status.set(table, 'rebuilding', 'cut', `${partitionName(fence)}: ${why}`);
+    await status.clear(table, 'sweeping', partitionName(fence)); // of a TRUNCATE that may not come again
     await changeTogether(redis, keys, table, nextGeneration, moved);
   }
   return { claim: { ...fence, offset, expect: null }, start: offset }; // if another owner came first, the first commit is refused

@@ -188,10 +188,11 @@ export class Session {
       const { positions } = this.consumer;
       for (const [name, claim] of this.#claims) {
         const position = positions.get(name);
-        if (position === undefined || claim.offset === null || position <= claim.offset) continue;
-        const told = `${claim.offset}:${position}`;
+        const fence = claim.offset ?? 0n;
+        if (position === undefined || position <= fence) continue;
+        const told = `${fence}:${position}`;
         if (this.#told.get(name) === told) continue;
-        await status.seen(claim, claim.offset, position);
+        await status.seen(claim, fence, position);
         this.#told.set(name, told);
       }
       if (round % fenceEveryRounds === 0) await this.#lookAtFences();

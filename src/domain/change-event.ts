@@ -124,6 +124,7 @@ export function decodeTableEvent(table: Table, record: SourceRecord, withChanged
     return change;
   } catch (error) {
     if (error instanceof ColumnError) return rejected('bad_column', error.message, op);
+    if (error instanceof RangeError) return rejected('malformed_envelope', 'it is nested too deeply', op); // the stack has an end
     throw error;
   }
 }
@@ -179,6 +180,9 @@ type DecodedRow = Pick<RowChange, 'image' | 'contributions' | 'unavailable' | 'f
 
 const noRow: DecodedRow = { image: null, contributions: nothing, unavailable: noColumns, foreign: false };
 
+/** PostgreSQL's names are no longer; those of others are cut, since a dead letter's header takes them along. */
+const nameMost = 63;
+
 /** The image is the text that was sent, written anew only where a value is another in the replica. */
 function decodeRow(table: Table, id: string, sent: Image): DecodedRow {
   let { text: image, row } = sent;
@@ -188,7 +192,7 @@ function decodeRow(table: Table, id: string, sent: Image): DecodedRow {
   for (const name in row) {
     const value = row[name];
     const type = typeOf(table, name);
-    if (type === undefined && name.startsWith('_')) throw new ColumnError(`column ${name} begins with _, which is the engine's`);
+    if (type === undefined && name.startsWith('_')) throw new ColumnError(`column ${name.slice(0, nameMost)} begins with _, which is the engine's`);
     foreign ||= type === undefined;
     if (isUnavailable(value)) unavailable = [...unavailable, name];
     else if (isExact(value) && (type === undefined || convertColumn(name, type, value) === value)) continue;

@@ -1,14 +1,16 @@
 /**
- * The mark of a key: events of it wait as dead letters, and which replays of them may be applied.
+ * The mark of a key: events of it wait as dead letters, and which replays of them may be applied. With it goes which image is known to be
+ * the row's last, for values that were not sent.
  * Invariant: a replay is applied only while a mark covers it, so a row never goes back behind an event that was applied, also
  * when that event was a delete and no row is left to tell. Pure.
  */
 import type { Rejected, RowChange, TableEvent } from './change-event.ts';
 import { rowName } from './keys.ts';
 import type { Replay } from './replay.ts';
-import type { StoredRow, Version } from './stored-row.ts';
+import type { StoredRow } from './stored-row.ts';
 import { isBeforeMark, type TableState } from './table-state.ts';
 import type { Table } from './tables/table.ts';
+import { fillUnavailable } from './unavailable.ts';
 
 /** Covers the letters of one generation with `floor` < offset ≤ `last`. What comes up to the floor is decided. */
 export interface ParkedMark {
@@ -51,7 +53,7 @@ export function idsParked(events: TableEvent[]): string[] {
 }
 
 export interface SettleInput {
-  table: Pick<Table, 'entity'>;
+  table: Table;
   state: Pick<TableState, 'generation' | 'mark'>;
   /** Generation of the letters that may be replayed, when another processor's are: the table's in its eyes. */
   letters?: number;
@@ -67,15 +69,21 @@ interface Settled {
   marks: Map<string, MarkChange>;
 }
 
-/** Walks a batch in order: which replays may still be applied, and what each key's mark is afterwards. */
+/** Walks a batch in order: which replays may still be applied, what an update did not send, and what each key's mark is afterwards. */
 export function settleParked({ table, state, letters = state.generation, events, stored, marks }: SettleInput): Settled {
   if (marks.size === 0) return { events, marks: new Map() };
-  const keys = new Map([...marks].map(([id, text]) => [id, new ParkedKey(state, letters, parseMark(text), stored.get(rowName(table.entity, id))?.version ?? null)]));
+  const keys = new Map([...marks].map(([id, text]) => [id, new ParkedKey({ table, state, letters }, parseMark(text), stored.get(rowName(table.entity, id)) ?? null)]));
   const settled = events.map((event): TableEvent => {
     const key = 'id' in event && event.id !== null ? keys.get(event.id) : undefined;
-    return key === undefined || key.take(event) ? event : { kind: 'tombstone', offset: event.offset };
+    return key === undefined ? event : key.take(event);
   });
   return { events: settled, marks: new Map([...keys].map(([id, { mark, told }]) => [id, { before: marks.get(id)!, after: formatMark(mark), told }])) };
+}
+
+interface ParkedTable {
+  table: Table;
+  state: SettleInput['state'];
+  letters: number;
 }
 
 /** One key on the way through a batch. */
@@ -84,33 +92,37 @@ class ParkedKey {
   told: MarkChange['told'];
   /** Offset of the last event applied in this generation; null when there is no row of it. */
   #applied: bigint | null;
-  readonly #state: SettleInput['state'];
-  readonly #letters: number;
+  /** Text of the row's last image; null when there is none, or when an event behind it waits as a dead letter. */
+  #image: string | null;
+  readonly #of: ParkedTable;
 
   /** Marks and rows of another generation say nothing: the table is being read anew. */
-  constructor(state: SettleInput['state'], letters: number, mark: ParkedMark | null, version: Version | null) {
-    this.#state = state;
-    this.#letters = letters;
-    this.mark = mark?.generation === state.generation ? mark : null;
-    this.#applied = version?.generation === state.generation ? version.offset : null;
+  constructor(of: ParkedTable, mark: ParkedMark | null, row: StoredRow | null) {
+    const { generation } = of.state;
+    this.#of = of;
+    this.mark = mark?.generation === generation ? mark : null;
+    this.#applied = row?.version.generation === generation ? row.version.offset : null;
+    this.#image = row === null || (mark !== null && mark.generation >= row.version.generation) ? null : row.text;
     this.told = this.#applied;
   }
 
-  /** False when the event must have no effect. */
-  take(event: TableEvent): boolean {
-    if (event.kind !== 'change' && event.kind !== 'rejected') return true;
-    if (event.replay) return this.#replay(event, event.replay);
+  /** The event as it takes effect: one that must have none is a tombstone. */
+  take(given: TableEvent): TableEvent {
+    if (given.kind !== 'change' && given.kind !== 'rejected') return given;
+    const event = given.kind === 'change' ? fillUnavailable(this.#of.table, given, this.#image) : given;
+    if (event.replay) return this.#replay(event, event.replay) ? event : { kind: 'tombstone', offset: event.offset };
     const { offset } = event;
     if (event.kind === 'rejected') {
       if (this.told === 'closed') this.told = this.#applied;
-      this.mark = { floor: this.#applied ?? this.mark?.floor ?? offset - 1n, last: offset, generation: this.#state.generation };
+      this.mark = { floor: this.#applied ?? this.mark?.floor ?? offset - 1n, last: offset, generation: this.#of.state.generation };
+      this.#image = null;
     } else this.#apply(event, null);
-    return true;
+    return event;
   }
 
   #replay(event: RowChange | Rejected, { of: offset, generation }: Replay): boolean {
     const { mark } = this;
-    if (mark === null || generation !== this.#letters) {
+    if (mark === null || generation !== this.#of.letters) {
       if (mark === null) this.told = 'closed';
       return false;
     }
@@ -119,7 +131,7 @@ class ParkedKey {
     if (isCovered && event.kind === 'rejected') return true;
     const decided = isCovered ? offset : floor;
     const rest = decided < mark.last ? { ...mark, floor: decided } : null;
-    if (isCovered && event.kind === 'change' && !isBeforeMark(event.lsn, this.#state)) {
+    if (isCovered && event.kind === 'change' && !isBeforeMark(event.lsn, this.#of.state)) {
       this.#apply(event, rest);
       if (rest === null) this.told = 'closed';
       return true;
@@ -133,5 +145,6 @@ class ParkedKey {
     this.#applied = image === null ? null : offset;
     this.told = offset;
     this.mark = mark;
+    this.#image = mark === null ? image : null;
   }
 }

@@ -2,11 +2,9 @@
  * Large values that PostgreSQL did not send because the update left them alone (TOAST). With REPLICA IDENTITY FULL none is
  * left out. Invariant: a placeholder never reaches a row; the value is the one the row has, or the event is not applied.
  */
-import type { RowChange, TableEvent } from './change-event.ts';
+import type { Rejected, RowChange } from './change-event.ts';
 import { ColumnError, unavailableValue, type Row } from './columns.ts';
 import { parseJson, stringifyJson } from './json.ts';
-import { rowName } from './keys.ts';
-import type { StoredRow } from './stored-row.ts';
 import type { Table } from './tables/table.ts';
 
 const asBase64 = Buffer.from(unavailableValue).toString('base64');
@@ -18,23 +16,14 @@ export function isUnavailable(value: unknown): boolean {
   return Array.isArray(value) ? value.length === 1 && isUnavailable(value[0]) : Object.keys(value).length === 1 && isUnavailable(Object.keys(value)[0]);
 }
 
-/** The events with every value that was not sent taken from the image before, in the batch or stored. */
-export function fillUnavailable(table: Table, events: TableEvent[], stored: ReadonlyMap<string, StoredRow>): TableEvent[] {
-  if (!events.some((event) => event.kind === 'change' && event.unavailable.length > 0)) return events;
-  const images = new Map<string, string | null | undefined>();
-  return events.map((event) => {
-    if (event.kind !== 'change') return event;
-    const name = rowName(table.entity, event.id);
-    const filled = event.unavailable.length === 0 ? event : fill(table, event, images.has(name) ? images.get(name) : stored.get(name)?.text);
-    if (filled.kind === 'change') images.set(name, filled.image);
-    return filled;
-  });
-}
-
-/** `beforeText`: the row's last image, the engine's members among its columns or not. */
-function fill(table: Table, event: RowChange, beforeText: string | null | undefined): TableEvent {
+/**
+ * The event with every value that was not sent taken from the image before; rejected where that does not tell it. `beforeText`: the row's last
+ * image, the engine's members among its columns or not; null when there is none, or when it is not known to be the last.
+ */
+export function fillUnavailable(table: Table, event: RowChange, beforeText: string | null): RowChange | Rejected {
+  if (event.unavailable.length === 0) return event;
   const { offset, op, id, replay } = event;
-  const rejected = (reason: 'unavailable_value' | 'bad_column', detail: string): TableEvent => ({ kind: 'rejected', offset, ...(replay && { replay }), op, id, reason, detail });
+  const rejected = (reason: 'unavailable_value' | 'bad_column', detail: string): Rejected => ({ kind: 'rejected', offset, ...(replay && { replay }), op, id, reason, detail });
   const before = beforeText ? (parseJson(beforeText) as Row) : undefined;
   const missing = event.unavailable.find((column) => before?.[column] === undefined);
   if (missing !== undefined) return rejected('unavailable_value', `column ${missing} was not sent and is not known: set REPLICA IDENTITY FULL on ${table.name}`);

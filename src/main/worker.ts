@@ -33,7 +33,7 @@ import { layoutOf } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
 import { alertSweepScheduleId } from '../workflows/alert-contract.ts';
 import { batchDetails, batchScheduleId, batchWorkflowType, type BatchInput } from '../workflows/batch-contract.ts';
-import { heartbeatScheduleId, heartbeatWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
+import { heartbeatScheduleId, heartbeatWorkflowId, rebuildEverythingId, rebuildWorkflowId, supervisorWorkflowId, taskQueue } from '../workflows/contract.ts';
 import { alertDeps } from './alert-deps.ts';
 import { runProcess } from './process.ts';
 import { waitFor } from './wait-for.ts';
@@ -154,10 +154,15 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
-      ...translateFailures(createSuperviseActivities({ ...shared, ...transactionsOf(kafka, topics), source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
+      ...translateFailures(createSuperviseActivities({ ...shared, ...transactionsOf(kafka, topics), isRebuilding: (table) => isRebuilding(temporal, table), source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
+}
+
+async function isRebuilding(temporal: TemporalClient, table: string): Promise<boolean> {
+  for (const id of [rebuildWorkflowId([table], 'snapshot'), rebuildEverythingId]) if ((await temporal.describeWorkflow(id))?.status === 'RUNNING') return true;
+  return false;
 }
 
 /** Those in which the connector writes. The key is that of a tombstone that deletes nothing, whoever reads it. */

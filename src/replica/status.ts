@@ -30,6 +30,16 @@ export function createReplicaStatus(redis: RedisStore, keys: Keys, reader?: stri
     set: (table: string, state: ConditionState, scope: string, why: string): Promise<unknown> => tell(table, nameOf(table, state, scope), reader ? `${reader}: ${why}` : why),
     /** `only`: unless it has got another reason since. */
     clear: (table: string, state: ConditionState, scope: string, only?: string): Promise<unknown> => tell(table, nameOf(table, state, scope), '', only),
+    /** Takes back what was told of partitions of `topic` from `count` on: there are none, so nobody claims them. */
+    forgetBeyond: async (table: string, topic: string, count: number): Promise<void> => {
+      for (const field of Object.keys(await redis.hash(keys.conditions))) {
+        const isBeyond = (['halted', 'sweeping'] as const).some((state) => {
+          const start = nameOf(table, state, `${topic}-`);
+          return field.startsWith(start) && Number(field.slice(start.length)) >= count;
+        });
+        if (isBeyond) await tell(table, field, '');
+      }
+    },
     conditions: async (): Promise<Condition[]> =>
       Object.entries(await redis.hash(keys.conditions)).map(([field, why]) => {
         const [table = '', state = '', ...scope] = field.split(' ');

@@ -18,6 +18,8 @@ export interface Sweep {
   keys: Keys;
   table: Pick<Table, 'name' | 'entity'>;
   isStale: (row: StoredRow) => boolean;
+  /** The table's generation, when it matters: in a Redis that has forgotten it, rows of an older one are not stale. */
+  atLeast?: number;
   /** Whether the row stays all the same: events of its key wait as dead letters. */
   isSpared?: (mark: ParkedMark) => boolean;
   /** Takes out of a plan what must not be taken back any more, and says how the rest is looked after. */
@@ -33,12 +35,17 @@ export interface SweepCounts {
   swept: number;
 }
 
+/** Redis was emptied or went back: what is to be swept is not what was looked for. */
+export class GenerationLost extends Error {
+  override name = 'GenerationLost';
+}
+
 const pageKeys = 2000;
 /** Of one commit; the rows of a chunk travel to us and back as what is expected. */
 const chunkMost = { rows: 500, bytes: 4 * 1024 * 1024 };
 const firstChunkRows = 32;
 
-/** Resolves when every row that was there at the call has been looked at. Rejects with the signal's reason. */
+/** Resolves when every row that was there at the call has been looked at. Rejects with the signal's reason, or GenerationLost. */
 export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
   const { redis, keys, table, onProgress, signal } = sweep;
   const counts: SweepCounts = { scanned: 0, swept: 0 };
@@ -61,10 +68,12 @@ export async function sweepTable(sweep: Sweep): Promise<SweepCounts> {
 }
 
 /** Bytes: of all rows that were read, in characters. */
-async function sweepChunk({ redis, keys, table, isStale, isSpared, tend }: Sweep, ids: string[]): Promise<{ swept: number; bytes: number }> {
+async function sweepChunk({ redis, keys, table, isStale, atLeast = 0, isSpared, tend }: Sweep, ids: string[]): Promise<{ swept: number; bytes: number }> {
   const state = keys.tableState(table.name);
   for (;;) {
     const [stateText = null, ...texts] = await redis.strings([state, ...ids.map((id) => keys.row(table.entity, id))]);
+    const read = parseTableState(stateText);
+    if (read.generation < atLeast) throw new GenerationLost(`${table.name} is of generation ${read.generation}, ${atLeast} was begun`);
     const older = ids.flatMap((id, i) => {
       const text = texts[i] ?? null;
       const row = text === null ? null : readRow(text);
@@ -77,7 +86,6 @@ async function sweepChunk({ redis, keys, table, isStale, isSpared, tend }: Sweep
       return parsed === null || !isSpared?.(parsed);
     });
     if (stale.length === 0) return { swept: 0, bytes };
-    const read = parseTableState(stateText);
     const asExpected = ({ id, text, mark }: (typeof stale)[number]): [string, string][] => [[keys.row(table.entity, id), text], ...(isSpared ? [[keys.parkedMark(table.name, id), mark] as [string, string]] : [])];
     const rows = new Map(stale.map(({ id, row }) => [`${table.entity}:${id}`, row]));
     const writes = removeRows(rows);

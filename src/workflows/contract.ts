@@ -120,10 +120,10 @@ export interface RebuildActivities {
   waitApplied(ends: NotedEnd[]): Promise<number>;
   /** Whether the tables were neither truncated nor altered nor begun anew since the round began. */
   isUndisturbed(round: Round): Promise<boolean>;
-  /** Removes rows of older generations; how many. */
-  sweepOlder(round: Round): Promise<number>;
-  /** The tables are as they should be: nothing is said of them any more. */
-  finishRebuild(round: Round, mode: RebuildMode): Promise<void>;
+  /** Removes rows of older generations, then leaves `token` behind them; how many, null when Redis was emptied or went back since the round began. */
+  sweepOlder(round: Round, token: string): Promise<number | null>;
+  /** The tables are as they should be: nothing is said of them any more. True when they are not: Redis has forgotten the sweep that left `token`. */
+  finishRebuild(round: Round, mode: RebuildMode, token: string): Promise<boolean>;
   /** Leaves the tables as they are and says so; `why` is empty when nothing is wrong with them. */
   abandonRebuild(tables: string[], why: string): Promise<void>;
   stopConnector(): Promise<void>;

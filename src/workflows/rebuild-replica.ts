@@ -44,30 +44,26 @@ async function rebuildFromTopic(progress: RebuildProgress): Promise<void> {
   progress.round = 1;
   const { round, ends } = await rewindTables(progress.tables);
   await applyUpTo(progress, ends);
-  if (patched('undisturbed-topic') && !(await act.isUndisturbed(round))) {
-    Object.assign(progress, { mode: 'snapshot', round: 0, note: 'truncated, altered or begun anew while its topic was read: reading from the source instead' });
-    return rebuildBySnapshot(progress);
-  }
-  await sweepAndFinish(progress, round);
+  const isUndisturbed = !patched('undisturbed-topic') || (await act.isUndisturbed(round));
+  if (isUndisturbed && (await sweepAndFinish(progress, round))) return;
+  Object.assign(progress, { mode: 'snapshot', round: 0, note: 'truncated, altered or begun anew while its topic was read: reading from the source instead' });
+  await rebuildBySnapshot(progress);
 }
 
+/** What the topics hold is applied before the generations are raised: a history without its deletes must not come under the new ones. */
 async function rebuildBySnapshot(progress: RebuildProgress): Promise<void> {
   const { tables } = progress;
-  const round = await readUndisturbed(progress, async (signalId) => {
+  await readUndisturbed(progress, async (signalId) => {
+    if (patched('drained-first')) await applyUpTo(progress, await act.noteEnds(tables), 'draining');
     const begun = await act.beginRound(tables);
     await act.requestSnapshot(tables, signalId);
     return (await followScan(progress, begun, false)) ? begun : null;
   });
-  await sweepOnly(progress, round);
-  const isTold = progress.rowsSwept === 0 && round.tables.every(({ cut }) => cut === ''); // all that the rows are is in their topics
-  if (!isTold && patched('forget-history')) await act.forgetHistory(tables);
-  await act.finishRebuild(round, progress.mode);
 }
 
-/** What the topics hold is applied before the generations are raised: old changes must not come under the new ones. */
 async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
   const { tables } = progress;
-  const round = await readUndisturbed(progress, async () => {
+  await readUndisturbed(progress, async () => {
     enter(progress, 'draining');
     await act.stopConnector();
     await applyUpTo(progress, await act.noteEnds(tables), 'draining');
@@ -76,16 +72,13 @@ async function rebuildWithNewSlot(progress: RebuildProgress): Promise<void> {
     await act.resumeConnector();
     return (await followScan(progress, begun, true)) ? begun : null;
   });
-  await sweepOnly(progress, round);
-  await act.forgetHistory(tables);
-  await act.finishRebuild(round, progress.mode);
 }
 
 /**
- * Reads, waits until it is applied, and does both again when the tables were truncated, altered or begun anew meanwhile.
+ * Reads, waits until it is applied, and sweeps; all again when the tables were truncated, altered or begun anew meanwhile.
  * `read` returns null when it must be done again at once.
  */
-async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round | null>): Promise<Round> {
+async function readUndisturbed(progress: RebuildProgress, read: (signalId: string) => Promise<Round | null>): Promise<void> {
   for (let disturbed = 0; disturbed < roundsMax; ) {
     progress.round += 1;
     const round = await read(`rebuild-${workflowInfo().runId}-${progress.round}`);
@@ -94,7 +87,7 @@ async function readUndisturbed(progress: RebuildProgress, read: (signalId: strin
       continue;
     }
     await applyUpTo(progress, await act.noteEnds(progress.tables));
-    if (await act.isUndisturbed(round)) return round;
+    if ((await act.isUndisturbed(round)) && (await sweepAndFinish(progress, round))) return;
     disturbed += 1;
     progress.note = 'truncated, altered or begun anew while it was read: reading it again';
   }
@@ -125,14 +118,23 @@ async function applyUpTo(progress: RebuildProgress, ends: NotedEnd[], phase: 'ap
   while (progress.eventsLeft > 0);
 }
 
-async function sweepOnly(progress: RebuildProgress, round: Round): Promise<void> {
-  enter(progress, 'sweeping');
-  progress.rowsSwept = await sweepOlder(round);
+/** Sweeps again what Redis has forgotten of it. False when it has forgotten the whole round. */
+async function sweepAndFinish(progress: RebuildProgress, round: Round): Promise<boolean> {
+  const token = workflowInfo().runId;
+  do {
+    enter(progress, 'sweeping');
+    const swept = await sweepOlder(round, token);
+    if (swept === null) return false;
+    progress.rowsSwept += swept;
+    if (isHistoryPartial(progress, round)) await act.forgetHistory(progress.tables);
+  } while (await act.finishRebuild(round, progress.mode, token));
+  return true;
 }
 
-async function sweepAndFinish(progress: RebuildProgress, round: Round): Promise<void> {
-  await sweepOnly(progress, round);
-  await act.finishRebuild(round, progress.mode);
+/** Whether rows were something else than their topics tell: those are not to be taken for the whole again. */
+function isHistoryPartial({ mode, rowsSwept }: RebuildProgress, { tables }: Round): boolean {
+  if (mode !== 'snapshot') return mode === 'all';
+  return (rowsSwept > 0 || tables.some(({ cut }) => cut !== '')) && patched('forget-history');
 }
 
 /** Nothing is undone: what was read again is true. What may be wrong now is told. */

@@ -5,10 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { partitionName, tableTopic } from '../../src/domain/topics.ts';
 import { assertRecovered, consumersOf, landed, processOf, seededChoices } from '../faults.ts';
-import { until, useStack, type TestStack } from '../stack.ts';
+import { until, useStack, withoutGenerator, type TestStack } from '../stack.ts';
 
 let stack: TestStack;
 let topic: string;
@@ -54,6 +56,32 @@ test('records deleted past the fence: the table is read again from the source', 
     assert.ok(low > answered, 'the log begins after all that was sent');
     return `${partitionName({ topic, partition })} cut: ${low - answered} offsets were never read`;
   });
+});
+
+test('records deleted up to the end of their transaction: the same, although only that is left to be fetched', async (t) => {
+  const consumers = (await consumersOf(stack)).map(({ pid }) => pid);
+  const highs = async (): Promise<string[]> => (await stack.kafka.offsets(topic)).map(({ high }) => String(high));
+  /** In every partition, once the transaction has ended there. */
+  const placeOrders = async (): Promise<void> => {
+    let before = await highs();
+    await stack.db.query("INSERT INTO orders (total_amount, status) SELECT 1.00, 'set aside' FROM generate_series(1, 60)");
+    await until('they are in every partition', async () => (await highs()).every((high, i) => high !== before[i]));
+    await until('nothing more comes', async () => {
+      before = await highs();
+      await delay(1000);
+      return isDeepStrictEqual(before, await highs());
+    });
+  };
+  await withoutGenerator(stack, () =>
+    breakTopic(t, consumers, async () => {
+      await placeOrders(); // a fetch that was under way when they froze brings these
+      await placeOrders();
+      const bounds = await stack.kafka.offsets(topic);
+      for (const { partition, high } of bounds) await stack.kafka.deleteRecords(topic, partition, high - 1n);
+      assert.ok((await stack.kafka.offsets(topic)).every(({ low, high }) => low === high - 1n));
+      return `all of ${topic} was deleted but its last offsets`;
+    }),
+  );
 });
 
 /** Deletes the topic and waits until the pipeline has made it anew by itself. */

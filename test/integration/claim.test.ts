@@ -80,6 +80,16 @@ test('a topic whose partition count changed is halted, whichever partition is cl
   assert.match('halt' in result ? result.halt : '', /has 2 partitions, the replica was made from 1/);
 });
 
+test('what was told of partitions that a topic does not have any more is taken back, by whoever told it', async () => {
+  const replica = createReplicaStatus(redis.store, keys);
+  const beside = createReplicaStatus(redis.store, keys, 'sluice-stream');
+  for (const status of [replica, beside]) for (const n of [0, 1, 10]) await status.set('orders', 'halted', `${ref.topic}-${n}`, 'it had more');
+  await replica.set('orders', 'sweeping', `${ref.topic}-2`, 'TRUNCATE');
+  await claim(context());
+  await claim(context({ status: beside }));
+  assert.deepEqual((await replica.conditions()).map(({ scope }) => scope).sort(), [`${ref.topic}-0`, `sluice-stream ${ref.topic}-0`].sort());
+});
+
 test('a partition that is gone is told apart from those that are there, which are claimed', async () => {
   const missing = { ...ref, partition: 1 };
   const [there, gone] = await claimPartitions(context(), [ref, missing], () => true);

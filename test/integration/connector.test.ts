@@ -5,6 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { Redis } from 'ioredis';
+import { requireSecret } from '../../src/config.ts';
 import { connectClientOf, connectorName } from '../../src/stack/connector.ts';
 import { rebuildEverythingId, type RebuildProgress } from '../../src/workflows/contract.ts';
 import { assertVerified, startStack, until, type TestStack } from '../stack.ts';
@@ -30,12 +32,15 @@ const dropSlot = (): Promise<unknown> =>
     );
   });
 
-async function haltsAndIsMended(reason: RegExp, meanwhile = async (): Promise<void> => undefined): Promise<void> {
-  await until('every table is halted', async () => {
+const everyTableHalts = (reason: RegExp): Promise<unknown> =>
+  until('every table is halted', async () => {
     const { code, stdout } = await stack.sluice('status', '--json');
-    const { halted } = JSON.parse(stdout) as { halted: Record<string, string> };
+    const { halted } = JSON.parse(stdout || '{"halted":{}}') as { halted: Record<string, string> };
     return code === 3 && ['customers', 'products', 'orders', 'order_items'].every((table) => reason.test(halted[table] ?? ''));
   }, 120_000);
+
+async function haltsAndIsMended(reason: RegExp, meanwhile = async (): Promise<void> => undefined): Promise<void> {
+  await everyTableHalts(reason);
   await until('the connector is stopped', async () => (await connectClientOf(stack.settings).connectorStatus(connectorName))?.connector.state === 'STOPPED');
   const restart = await stack.sluice('connector', 'restart');
   assert.equal(restart.code, 1);
@@ -137,7 +142,13 @@ test('a connector that is gone and is registered by hand begins anew: what it sk
 test('a slot that is gone halts every table, and resync --all makes the replica exact', async () => {
   await dropSlot();
   await stack.db.query("DELETE FROM order_items WHERE id IN (SELECT id FROM order_items LIMIT 3)");
-  await haltsAndIsMended(/slot sluice is gone.*resync --all/);
+  const reason = /slot sluice is gone.*resync --all/;
+  await haltsAndIsMended(reason, async () => {
+    const admin = new Redis({ host: '127.0.0.1', port: stack.settings.REDIS_PORT, password: requireSecret(stack.settings, 'REDIS_PASSWORD').reveal() });
+    await admin.flushall();
+    admin.disconnect();
+    await everyTableHalts(reason); // also in a Redis that has forgotten it
+  });
 });
 
 test('a slot that was created anew with a gap halts every table, and resync --all makes the replica exact, although the connector is deleted meanwhile', async () => {

@@ -5,10 +5,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createRebuildActivities } from '../../src/activities/rebuild.ts';
-import { createRebuildStatusActivities } from '../../src/activities/rebuild-status.ts';
+import { createRebuildStatusActivities, scopes, sweptAs } from '../../src/activities/rebuild-status.ts';
 import { createKeys } from '../../src/domain/keys.ts';
+import { formatMark } from '../../src/domain/parked.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
+import { raiseGeneration } from '../../src/replica/table-state.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 
 const keys = createKeys('{test}:');
@@ -55,9 +57,32 @@ test('what was noted is not applied before the claim has started the new topic o
   assert.equal(await left(), 0);
 });
 
+test('a re-reading is over only where what it has left behind the sweep stands in Redis', async () => {
+  const status = createReplicaStatus(redis.store, keys);
+  const { announceRebuild, finishRebuild } = createRebuildStatusActivities(deps());
+  const finish = () => finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut: '' }] }, 'snapshot', 'run');
+  await announceRebuild(['orders'], 'a test');
+  assert.equal(await finish(), true, 'as when Redis has gone back behind the sweep');
+  assert.deepEqual((await status.conditions()).map(({ why }) => why), ['a test']);
+  await status.set('orders', 'rebuilding', scopes.rebuild, sweptAs('run'));
+  assert.equal(await finish(), false);
+  assert.deepEqual(await status.conditions(), []);
+});
+
+test('a cancelled re-reading that leaves letters whose replay would have no effect is told', async () => {
+  const status = createReplicaStatus(redis.store, keys);
+  const abandon = () => createRebuildStatusActivities(deps()).abandonRebuild(['orders'], '');
+  await redis.admin.set(keys.parkedMark('orders', '7'), formatMark({ floor: 1n, last: 2n, generation: 0 }));
+  await abandon();
+  assert.deepEqual(await status.conditions(), [], 'cancelled before it had begun');
+  await raiseGeneration(redis.store, keys, 'orders');
+  await abandon();
+  assert.deepEqual((await status.conditions()).map(({ state, why }) => `${state}: ${why}`), ['halted: its re-reading was cancelled: run sluice resync orders']);
+});
+
 test('a cut that is told while a rebuild ends is the next rebuild’s', async () => {
   const status = createReplicaStatus(redis.store, keys);
-  const finish = (cut: string) => createRebuildStatusActivities(deps()).finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut }] }, 'snapshot');
+  const finish = (cut: string) => createRebuildStatusActivities(deps()).finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut }] }, 'snapshot', 'run');
   await status.set('orders', 'rebuilding', 'cut', 'the second');
   for (const earlier of ['', 'the first']) await finish(earlier);
   assert.deepEqual((await status.conditions()).map(({ why }) => why), ['the second']);

@@ -5,7 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Redis } from 'ioredis';
+import { scopes } from '../../src/activities/rebuild-status.ts';
 import { requireSecret } from '../../src/config.ts';
+import { createReplicaStatus } from '../../src/replica/status.ts';
+import { readTableState } from '../../src/replica/table-state.ts';
 import type { RebuildProgress } from '../../src/workflows/contract.ts';
 import { assertVerified, until, useStack, type Outcome, type TestStack } from '../stack.ts';
 
@@ -31,18 +34,34 @@ const progressOf = async (id: string): Promise<(RebuildProgress & { status: stri
 /** Enough rows that a snapshot takes several chunks, so that something can happen in its middle. */
 const fillItems = (count: number): Promise<unknown> => stack.db.query(`INSERT INTO order_items (quantity, unit_price) SELECT 1, 2.50 FROM generate_series(1, ${count})`);
 
-/** Lets `work` happen while a process stands still, so that what waits for it cannot be over before. */
-async function whileFrozen<T>(name: string, work: () => Promise<T>): Promise<T> {
+/** Stops a process; the answer lets it go on. */
+async function freeze(name: string): Promise<() => void> {
   const { pid } = (await stack.status()).processes.find((one) => one.name === name)!;
   process.kill(pid, 'SIGSTOP');
+  return () => void process.kill(pid, 'SIGCONT');
+}
+
+/** Lets `work` happen while a process stands still, so that what waits for it cannot be over before. */
+async function whileFrozen<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const release = await freeze(name);
+  return work().finally(release);
+}
+const reading = (): Promise<unknown> => until('it reads', async () => (await progressOf('rebuild/order_items'))?.phase === 'reading', 120_000);
+
+/** Begins to read order_items again; `work` happens when Debezium has read of it and nothing of that is applied. */
+async function amidResync(work: () => Promise<void>): Promise<void> {
+  const release = await whileFrozen('connect', async () => {
+    assert.equal((await stack.sluice('resync', 'order_items', '--detach')).code, 0);
+    await reading(); // what was before is applied
+    return freeze('cdc-consumer');
+  });
   try {
-    return await work();
+    await until('rows were read', async () => ((await progressOf('rebuild/order_items'))?.rowsRead ?? 0) > 0, 120_000);
+    await work();
   } finally {
-    process.kill(pid, 'SIGCONT');
+    release();
   }
 }
-const untilPhase = (...phases: RebuildProgress['phase'][]): Promise<unknown> =>
-  until(phases.join(' or '), async () => phases.includes((await progressOf('rebuild/order_items'))?.phase ?? 'planning'), 120_000);
 
 test('a resync removes a row that only Redis has and restores one that Redis lost, under traffic', async () => {
   const [first, second] = await stack.db.query<{ id: number }>('SELECT id FROM products ORDER BY id LIMIT 2');
@@ -67,9 +86,7 @@ test('a resync removes a row that only Redis has and restores one that Redis los
 
 test('a TRUNCATE in the middle of a resync costs another round and ends exact', async () => {
   await fillItems(25_000);
-  await whileFrozen('cdc-consumer', async () => {
-    assert.equal((await stack.sluice('resync', 'order_items', '--detach')).code, 0);
-    await untilPhase('reading', 'applying');
+  await amidResync(async () => {
     await stack.db.query('TRUNCATE order_items');
     await stack.db.query('INSERT INTO order_items (quantity, unit_price) VALUES (3, 1.10)');
   });
@@ -84,11 +101,7 @@ test('a TRUNCATE in the middle of a resync costs another round and ends exact', 
 test('a worker that is killed in the middle of a resync costs nothing but time', async () => {
   await fillItems(15_000);
   const { pid } = (await stack.status()).processes.find(({ name }) => name === 'worker')!;
-  await whileFrozen('cdc-consumer', async () => {
-    await stack.sluice('resync', 'order_items', '--detach');
-    await untilPhase('reading', 'applying');
-    process.kill(pid, 'SIGKILL');
-  });
+  await amidResync(async () => void process.kill(pid, 'SIGKILL'));
   await until('the end', async () => (await progressOf('rebuild/order_items').catch(() => undefined))?.status === 'COMPLETED', 180_000);
   assert.deepEqual(await conditions(), []);
   await assertVerified(stack);
@@ -110,7 +123,7 @@ test('a cancelled resync stops Debezium, leaves no condition, and the next one w
   await fillItems(25_000);
   const cancelled = await whileFrozen('connect', async () => {
     await stack.sluice('resync', 'order_items', '--detach');
-    await untilPhase('reading');
+    await reading();
     return stack.sluice('rebuild', 'cancel', '--table', 'order_items');
   });
   assert.match(cancelled.stdout, /Cancelling rebuild\/order_items/);
@@ -120,6 +133,15 @@ test('a cancelled resync stops Debezium, leaves no condition, and the next one w
   assert.equal(result.round, 1, 'the rest of the cancelled scan is not taken for this one');
   await assertVerified(stack);
   await stack.db.query('TRUNCATE order_items');
+});
+
+test('a table that is told as being read again, while nobody reads it, is read again', async () => {
+  const status = createReplicaStatus(stack.redis, stack.keys);
+  const generation = async (): Promise<number> => (await readTableState(stack.redis, stack.keys, 'products')).generation;
+  const before = await generation();
+  await status.set('products', 'rebuilding', scopes.rebuild, 'of a workflow that has ended, in a Redis that went back');
+  await until('it is read again', async () => (await generation()) > before && (await conditions()).length === 0, 120_000);
+  await assertVerified(stack);
 });
 
 test('what somebody else wrote among the rows is removed, whatever it is', async () => {

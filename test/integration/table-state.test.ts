@@ -9,12 +9,13 @@ import { Redis } from 'ioredis';
 import { createSuperviseActivities, type SuperviseDeps } from '../../src/activities/supervise.ts';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { createKeys } from '../../src/domain/keys.ts';
-import { formatStoredRow } from '../../src/domain/stored-row.ts';
+import { formatStoredRow, type StoredRow } from '../../src/domain/stored-row.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
+import { products } from '../../src/domain/tables/products.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
 import type { RowChange } from '../../src/domain/change-event.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
-import { sweepTable } from '../../src/replica/sweep.ts';
+import { GenerationLost, sweepTable } from '../../src/replica/sweep.ts';
 import { changeTableState, raiseGeneration } from '../../src/replica/table-state.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
 import { until } from '../stack.ts';
@@ -46,6 +47,15 @@ test('a sweep of large rows sends a few megabytes at once, and takes back what e
   assert.equal(swept, count);
   assert.deepEqual(await redis.admin.hash(keys.of('metrics:orders')), { live: '0' });
   assert.ok(largest < 10 * 1024 * 1024, `${largest} bytes in one commit`);
+});
+
+test('a Redis that has forgotten the generation of a sweep keeps its rows', async () => {
+  const change = { offset: 1n, lsn: '5', commitMs: 0, contributions: { counters: [], members: [] } } as unknown as RowChange;
+  await redis.admin.set(keys.row('product', '1'), formatStoredRow(change, '{"id":1}', 0));
+  const sweep = { redis: redis.store, keys, table: products, isStale: ({ version }: StoredRow) => version.generation < 1, atLeast: 1 };
+  await assert.rejects(sweepTable(sweep), GenerationLost);
+  await raiseGeneration(redis.store, keys, 'products');
+  assert.equal((await sweepTable(sweep)).swept, 1);
 });
 
 test('a log that begins anew is not measured by a TRUNCATE of the one before', async () => {

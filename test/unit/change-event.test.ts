@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeHeartbeat, decodeTableEvent, type TableEvent } from '../../src/domain/change-event.ts';
-import { unavailableValue } from '../../src/domain/columns.ts';
+import { decodeHeartbeat, decodeTableEvent, type SourceRecord, type TableEvent } from '../../src/domain/change-event.ts';
+import { unavailableValue, type Row } from '../../src/domain/columns.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import { aChange, aRecord, aTombstone, aTruncate, anOrder, imageOf } from '../builders.ts';
 
@@ -80,6 +80,16 @@ test('a value that PostgreSQL did not send is told in every shape, and the conne
   }
   const connector = JSON.parse(readFileSync('debezium/connector.json', 'utf8')) as Record<string, string>;
   assert.equal(connector['unavailable.value.placeholder'], unavailableValue);
+});
+
+test('what is nested deeper than anyone can look is rejected, and a name without an end is cut', () => {
+  const nested = (record: SourceRecord, open: string, close: string, times: number): SourceRecord =>
+    ({ ...record, value: Buffer.from(record.value!.toString().replace('"@"', `${open.repeat(times)}1${close.repeat(times)}`)) });
+  const extra = (value: unknown): Row => ({ ...anOrder(), extra: value as string });
+  const deep = [nested(aChange({ after: extra('@') }), '[', ']', 20_000), nested(aChange({ op: 'u', before: extra('@'), after: extra(1) }), '{"a":', '}', 5000)];
+  for (const record of deep) assert.deepEqual(rejection(decode(record)).slice(0, 1), ['malformed_envelope']);
+  const long = decode(aChange({ after: { ...anOrder(), [`_${'x'.repeat(1_000_000)}`]: 1 } }));
+  assert.ok(long.kind === 'rejected' && long.detail.length < 200);
 });
 
 test('no bytes make decoding throw', () => {

@@ -5,7 +5,7 @@ import { decodeTableEvent, type TableEvent } from '../../src/domain/change-event
 import { unavailableValue, type Row } from '../../src/domain/columns.ts';
 import { formatStoredRow, parseStoredRow, type StoredRow } from '../../src/domain/stored-row.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
-import { fillUnavailable } from '../../src/domain/unavailable.ts';
+import { idsParked, settleParked } from '../../src/domain/parked.ts';
 import { aChange, anOrder, imageOf } from '../builders.ts';
 
 const decode = (op: 'c' | 'u' | 'd', offset: number, columns: Partial<Row>): TableEvent =>
@@ -18,7 +18,8 @@ function stored(columns: Partial<Row>): Map<string, StoredRow> {
   return new Map([['order:1', parseStoredRow(formatStoredRow(change, change.image!, 0))]]);
 }
 
-const filled = (events: TableEvent[], rows = new Map<string, StoredRow>()): TableEvent => fillUnavailable(orders, events, rows).at(-1)!;
+const filled = (events: TableEvent[], rows = new Map<string, StoredRow>(), mark = ''): TableEvent =>
+  settleParked({ table: orders, state: { generation: 0, mark: '0' }, events, stored: rows, marks: new Map(idsParked(events).map((id) => [id, mark])) }).events.at(-1)!;
 
 test('the stored row gives the value, and the image is counted with it', () => {
   const event = filled([decode('u', 2, unsent)], stored({ shipping_address: 'long' }));
@@ -45,6 +46,19 @@ test('without a row, or after a delete in the batch, nothing is guessed', () => 
     const event = filled([...events], rows);
     assert.deepEqual(event.kind === 'rejected' && [event.reason, event.id], ['unavailable_value', '1']);
   }
+});
+
+test('an image that was refused, or that is behind one that was rejected, gives no value', () => {
+  const late: TableEvent = { ...decode('u', 100, { shipping_address: 'older' }), replay: { of: 100n, generation: 0 } } as TableEvent;
+  const event = filled([late, decode('u', 210, unsent)], stored({ shipping_address: 'long' }));
+  assert.ok(event.kind === 'change');
+  assert.equal(imageOf(event)?.['shipping_address'], 'long', 'the replay came too late');
+  const rejected = { kind: 'rejected', offset: 205n, op: 'u', reason: 'bad_column', detail: '', id: '1' } as const;
+  for (const behind of [filled([rejected, decode('u', 210, unsent)], stored({ shipping_address: 'long' })), filled([decode('u', 210, unsent)], stored({ shipping_address: 'long' }), '1:205:0')]) {
+    assert.equal(behind.kind === 'rejected' && behind.reason, 'unavailable_value');
+  }
+  const after = filled([rejected, decode('u', 206, { shipping_address: 'newer' }), decode('u', 210, unsent)], stored({ shipping_address: 'long' }));
+  assert.equal(after.kind === 'change' && imageOf(after)?.['shipping_address'], 'newer');
 });
 
 test('a column that is counted is counted only when its value is known', () => {

@@ -19,6 +19,11 @@ let scans: Partial<Scan>[] = [];
 /** Rows that a sweep finds, and why the tables were cut. */
 let stale = 0;
 let cut = '';
+/** What is still to be applied, at one look after the other. */
+let lefts: number[] = [];
+/** Sweeps before which Redis was emptied, and ends before which it has gone back. */
+let emptied = 0;
+let wentBack = 0;
 let plan: (() => ReturnType<RebuildActivities['planRebuild']>) | null = null;
 
 const note = (call: string): void => void calls.push(call);
@@ -44,13 +49,20 @@ const fakes: RebuildActivities = {
   },
   stopSnapshot: async () => note('stop snapshot'),
   noteEnds: async () => [],
-  waitApplied: async () => 0,
+  waitApplied: async () => {
+    const left = lefts.shift() ?? 0;
+    if (left > 0) note(`left ${left}`);
+    return left;
+  },
   isUndisturbed: async () => disturbances-- <= 0,
   sweepOlder: async ({ tables }) => {
     note(`sweep below ${tables[0]?.generation}`);
-    return stale;
+    return emptied-- > 0 ? null : stale;
   },
-  finishRebuild: async (_round, mode) => note(`finish ${mode}`),
+  finishRebuild: async (_round, mode) => {
+    note(`finish ${mode}`);
+    return wentBack-- > 0;
+  },
   abandonRebuild: async (_tables, why) => note(`abandon ${why}`),
   stopConnector: async () => note('stop connector'),
   resetSource: async () => note('reset source'),
@@ -68,6 +80,9 @@ beforeEach(() => {
   disturbances = 0;
   stale = 0;
   cut = '';
+  lefts = [];
+  emptied = 0;
+  wentBack = 0;
   plan = null;
 });
 after(() => temporal.stop());
@@ -91,6 +106,30 @@ test('a topic that has not told of rows that are gone, or was cut, is not taken 
     assert.deepEqual(calls.slice(-2), ['forget history', 'finish snapshot']);
     assert.equal(result.rowsSwept, stale);
   }
+});
+
+test('generations are raised when all that the topics hold is applied', async () => {
+  lefts = [7, 3, 0, 5];
+  await (await start({})).result();
+  assert.deepEqual(calls, ['announce', 'left 7', 'left 3', 'begin', 'signal 1', 'left 5', 'sweep below 1', 'finish snapshot']);
+});
+
+test('of a Redis that was emptied nothing is removed: the table is read again', async () => {
+  for (const mode of ['snapshot', 'topic'] as const) {
+    calls = [];
+    generation = 0;
+    emptied = 1;
+    await (await start({ mode })).result();
+    const first = mode === 'topic' ? ['rewind'] : ['begin', 'signal 1'];
+    const second = mode === 'topic' ? 'signal 1' : 'signal 2';
+    assert.deepEqual(calls, ['announce', ...first, 'sweep below 1', 'begin', second, 'sweep below 2', 'finish snapshot']);
+  }
+});
+
+test('what a Redis that went back has forgotten of a sweep is swept again', async () => {
+  wentBack = 2;
+  await (await start({})).result();
+  assert.deepEqual(calls, ['announce', 'begin', 'signal 1', ...['sweep below 1', 'finish snapshot', 'sweep below 1', 'finish snapshot', 'sweep below 1', 'finish snapshot']]);
 });
 
 test('a snapshot that the connector has forgotten is asked for again', async () => {

@@ -12,7 +12,6 @@ import { idsParked, settleParked } from '../../domain/parked.ts';
 import { parseStoredRow, type StoredRow } from '../../domain/stored-row.ts';
 import { isBeforeMark, parseTableState, type TableState } from '../../domain/table-state.ts';
 import type { Table } from '../../domain/tables/table.ts';
-import { fillUnavailable } from '../../domain/unavailable.ts';
 import { heartbeatTopic, partitionName, tableTopic } from '../../domain/topics.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
 import { decodeReply, encodeCommit, expectFence, moveFence, type Advance, type CommitReply } from '../../replica/commit.ts';
@@ -142,8 +141,7 @@ export class CdcProcessor implements Processor {
     for (let reading = first; ; reading = await this.#readFor(table, decoded)) {
       const { state, stateText, stored } = reading;
       if (schema && (await schema.under(table.name, state.generation)) !== work.versions) return { result: 'outdated' };
-      const filled = fillUnavailable(table, eventsOf(decoded), stored);
-      const { events, marks } = settleParked({ table, events: filled, ...reading });
+      const { events, marks } = settleParked({ table, events: eventsOf(decoded), ...reading });
       await this.#tellLetters(work, decoded, events, state.generation);
       const writes = foldBatch({ table, state, events, marks, stored, changesMax });
       const { fields, strings } = expectFence(keys, claim);
