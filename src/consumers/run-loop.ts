@@ -80,6 +80,7 @@ export class Session {
       this.#claims.set(partitionName(claim), claim);
       this.#parked.delete(partitionName(claim));
       this.#unclaimed.delete(partitionName(claim));
+      this.#told.delete(partitionName(claim)); // Redis may have forgotten it
       await context.status.clear(toldAs(context, claim), 'halted', partitionName(claim));
     }
     for (const { ref } of gone) {
