@@ -17,7 +17,7 @@ export function registerBench(program: Command): void {
   program
     .command('bench')
     .description('Measure speed, latency and memory on this machine')
-    .addArgument(new Argument('[parts...]', 'letters of docs/performance.md; all of them by default').choices('abcdefgh'.split('')))
+    .addArgument(new Argument('[parts...]', 'letters of docs/performance.md; all of them by default').choices('abcdefghi'.split('')))
     .option('--quick', 'a small run that writes no file')
     .option('--json', 'the reports as one JSON array')
     .option('--redis-server <file>', 'the redis-server to measure with')
