@@ -57,8 +57,9 @@ export async function measureVerify({ orders, rounds, ordersPerSecond }: { order
   return { snapshot, ordersPerSecond, rounds: done };
 }
 
+/** Without what it tells of its progress. */
 const runCli = ({ env }: RealStack, args: string[]): ChildProcess =>
-  spawn(process.execPath, [inProject('bin/sluice.mjs'), ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  spawn(process.execPath, [inProject('bin/sluice.mjs'), ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] });
 
 async function runVerify(stack: RealStack): Promise<Omit<VerifySample, 'floorSeconds'>> {
   const startMs = performance.now();

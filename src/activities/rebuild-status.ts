@@ -8,6 +8,7 @@ import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
 import { parseMark } from '../domain/parked.ts';
+import { parseStoredRow } from '../domain/stored-row.ts';
 import { tables as replicated } from '../domain/tables/registry.ts';
 import { tableTopic } from '../domain/topics.ts';
 import { readColumns, whyUnreadable } from '../replica/columns.ts';
@@ -71,6 +72,7 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
       }
     },
     finishRebuild: async ({ tables }, mode, token) => {
+      for (const { table, generation } of tables) if ((await readTableState(redis, keys, table)).generation < generation) return true; // emptied, or gone back
       for (const { table, columns, cut } of tables) {
         if (columns) await redis.setFields(keys.columns, { [table]: columns });
         await status.clear(table, 'drift', scopes.columns);
@@ -93,11 +95,20 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
   };
 }
 
-/** Letters of an older generation are not applied any more when they are replayed: the rows they are about were to be read again. */
+/** Letters of an older generation are not applied any more when they are replayed: the rows they are about were to be read again. Some were not. */
 async function hasVoidMarks(redis: RedisStore, keys: Keys, table: string): Promise<boolean> {
   const { generation } = await readTableState(redis, keys, table);
+  const { entity } = replicated.find(({ name }) => name === table)!;
+  const start = keys.parkedMark(table, '').length;
   for await (const page of redis.scan(keys.parkedMark(table, '*'))) {
-    if ((await redis.strings(page)).some((text) => text !== null && parseMark(text)?.generation !== generation)) return true;
+    const marks = await redis.strings(page);
+    const rows = await redis.strings(page.map((key) => keys.row(entity, key.slice(start))));
+    const isVoid = marks.some((text, i) => {
+      const mark = text === null ? null : parseMark(text);
+      const row = rows[i] ?? null;
+      return mark !== null && mark.generation !== generation && (row === null || parseStoredRow(row).version.generation <= mark.generation);
+    });
+    if (isVoid) return true;
   }
   return false;
 }

@@ -122,13 +122,21 @@ async function sweepOlder(sweeper: Sweeper, round: Round, token: string): Promis
     for (let swept = 0; ; ) {
       const processes = await redis.processes();
       swept += await sweepTables(sweeper, round);
+      Context.current().cancellationSignal.throwIfAborted();
       for (const { table } of round.tables) await status.set(table, 'rebuilding', scopes.rebuild, sweptAs(token));
+      if (await isForgotten(sweeper, round)) return null; // where no row was left, none was looked at
       if ((await redis.processes()) === processes) return Context.current().info.attempt > 1 ? Math.max(1, swept) : swept; // what an earlier attempt has removed is not known
     }
   } catch (error) {
     if (error instanceof GenerationLost) return null;
     throw error;
   }
+}
+
+async function isForgotten({ redis, keys, stream }: Sweeper, { tables }: Round): Promise<boolean> {
+  const isBelow = async (side: Keys, table: string, generation = 0): Promise<boolean> => (await readTableState(redis, side, table)).generation < generation;
+  for (const { table, generation, stream: ofStream } of tables) if ((await isBelow(keys, table, generation)) || (await isBelow(stream, table, ofStream))) return true;
+  return false;
 }
 
 /** A row whose image was rejected when it was read again keeps the one it has. The stream's memory is swept after the replica, and not counted. */

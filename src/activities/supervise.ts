@@ -44,6 +44,8 @@ export interface SuperviseDeps {
   registerConnector: () => Promise<unknown>;
   /** Whether a workflow is reading the table again. */
   isRebuilding: (table: string) => Promise<boolean>;
+  /** Whether a workflow is making a new slot and reading everything again. */
+  isSourceRenewed: () => Promise<boolean>;
   /** Name of the connector and of its slot. */
   connector: string;
   /** Nothing of it for this long, while the servers answer, is silence. */
@@ -97,7 +99,7 @@ export function createSuperviseActivities(deps: SuperviseDeps): SupervisorActivi
           const finding =
             (await findLostChanges(deps, running, conditions)) ??
             (await findConnector(deps, watch, running, { failures, isQuiet: Date.now() - startedMs < quietMs })) ??
-            (await findStaleTable(deps, conditions));
+            (await findStaleTable(deps, running, conditions));
           if (finding) return finding;
         }
         return { kind: 'quiet' };
@@ -148,8 +150,8 @@ async function findLostChanges(deps: SuperviseDeps, running: ConnectorStatus | n
   if (isSlotTold(conditions)) return null;
   const found = await findLostSlot(deps, running);
   if (found === null || running?.connector.state !== 'STOPPED') return found;
-  const now = await createReplicaStatus(deps.redis, deps.keys).conditions(); // stopped for a new slot, or for a halt that Redis has forgotten
-  return isSlotTold(now) || now.some(({ scope }) => scope === scopes.rebuild) ? null : found;
+  const isRenewed = await answer(deps.isSourceRenewed); // then it is stopped for a new slot, otherwise for a halt that Redis has forgotten
+  return isRenewed !== false || isSlotTold(await createReplicaStatus(deps.redis, deps.keys).conditions()) ? null : found;
 }
 
 async function findLostSlot({ db, connect, connector }: SuperviseDeps, running: ConnectorStatus | null): Promise<Finding | null> {
@@ -220,7 +222,13 @@ function failureOf({ connector, tasks }: ConnectorStatus): string {
   return [...trace.matchAll(/^(?:Caused by: )?([\w.$]+(?:Exception|Error))/gm)].at(-1)?.[1] ?? 'no reason given';
 }
 
-async function findStaleTable(deps: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
+/** Without a connector that runs nothing can be read again: it is begun when there is one. */
+async function findStaleTable(deps: SuperviseDeps, running: ConnectorStatus | null, conditions: Condition[]): Promise<Finding | null> {
+  const stale = await lookAtTables(deps, conditions);
+  return running === null || running.connector.state === 'STOPPED' ? null : stale;
+}
+
+async function lookAtTables(deps: SuperviseDeps, conditions: Condition[]): Promise<Finding | null> {
   const { redis, keys, db, tables, readers } = deps;
   const columns = (await answer(() => readColumns(db, tables.map(({ name }) => name)))) ?? {};
   const status = createReplicaStatus(redis, keys);
@@ -229,10 +237,8 @@ async function findStaleTable(deps: SuperviseDeps, conditions: Condition[]): Pro
     const table = definition.name;
     const told = conditions.filter((one) => one.table === table);
     if (told.some(({ scope }) => scope === scopes.slot)) continue; // waiting for a person
-    if (told.some(({ scope }) => scope === scopes.rebuild)) {
-      if (await isForsaken(deps, table)) return { kind: 'stale', table, why: 'it was told as being read again, and nobody was reading it' };
-      continue;
-    }
+    const isTold = told.some(({ scope }) => scope === scopes.rebuild);
+    if (isTold && !(await isForsaken(deps, table))) continue; // being read again
     const now = columns[table];
     const then = now === undefined ? undefined : await redis.claimField(keys.columns, table, now);
     const uncountable = whyUnreadable(definition, now);
@@ -240,6 +246,7 @@ async function findStaleTable(deps: SuperviseDeps, conditions: Condition[]): Pro
       await status.set(table, 'drift', scopes.columns, `${uncountable}: restore it, and the table is read again; until then changes wait as dead letters`);
       continue; // every row that was read would be rejected
     }
+    if (isTold) return { kind: 'stale', table, why: 'it was told as being read again, and nobody was reading it' };
     const cut = told.find(({ scope, state }) => scope === scopes.cut && state === 'rebuilding');
     if (cut) return { kind: 'stale', table, why: cut.why };
     if (now === undefined || then === undefined || then === now) continue;

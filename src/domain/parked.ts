@@ -7,7 +7,7 @@
 import type { Rejected, RowChange, TableEvent } from './change-event.ts';
 import { rowName } from './keys.ts';
 import type { Replay } from './replay.ts';
-import type { StoredRow } from './stored-row.ts';
+import type { StoredRow, Version } from './stored-row.ts';
 import { isBeforeMark, type TableState } from './table-state.ts';
 import type { Table } from './tables/table.ts';
 import { fillUnavailable } from './unavailable.ts';
@@ -86,6 +86,9 @@ interface ParkedTable {
   letters: number;
 }
 
+/** Whether an event that came after the row's image waits as a dead letter. */
+const isBehind = ({ generation, offset }: Version, mark: ParkedMark): boolean => mark.generation > generation || (mark.generation === generation && mark.last > offset);
+
 /** One key on the way through a batch. */
 class ParkedKey {
   mark: ParkedMark | null;
@@ -102,7 +105,7 @@ class ParkedKey {
     this.#of = of;
     this.mark = mark?.generation === generation ? mark : null;
     this.#applied = row?.version.generation === generation ? row.version.offset : null;
-    this.#image = row === null || (mark !== null && mark.generation >= row.version.generation) ? null : row.text;
+    this.#image = row === null || (mark !== null && isBehind(row.version, mark)) ? null : row.text;
     this.told = this.#applied;
   }
 

@@ -20,7 +20,7 @@ export type StartPosition =
 /** `low` is the first offset the log still holds, `high` the next to be written. */
 export function decideStart(fence: StoredFence, log: { low: bigint; high: bigint }): StartPosition {
   const gap = (why: string): StartPosition => ({ offset: log.low, gap: why });
-  if (fence.offset === null) return log.low === 0n ? { offset: 0n, expect: null } : gap(`nothing was applied yet, but the topic starts at offset ${log.low}: its beginning is gone`);
+  if (fence.offset === null) return log.low <= positionOf(0n, fence.seen) ? { offset: log.low, expect: null } : gap(`nothing was applied yet, but the topic starts at offset ${log.low}: its beginning is gone`);
   if (fence.offset > log.high) return gap(`the fence is ${fence.offset}, but the topic ends at ${log.high}: it was re-created or cut`);
   const position = positionOf(fence.offset, fence.seen);
   if (position < log.low) return gap(`everything before ${position} was read, but the topic starts at ${log.low}: changes between were deleted unread`);

@@ -154,14 +154,14 @@ function createActivities(settings: Settings, temporal: TemporalClient): { activ
       ...translateFailures(createRebuildActivities({ ...shared, latenessMs: settings.STREAM_ALLOWED_LATENESS_MS })),
       ...translateFailures(createRebuildStatusActivities(shared)),
       ...translateFailures(createSnapshotActivities({ ...shared, kafka, source, config: connectorConfig(settings) })),
-      ...translateFailures(createSuperviseActivities({ ...shared, ...transactionsOf(kafka, topics), isRebuilding: (table) => isRebuilding(temporal, table), source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
+      ...translateFailures(createSuperviseActivities({ ...shared, ...transactionsOf(kafka, topics), isRebuilding: (table) => runs(temporal, rebuildWorkflowId([table], 'snapshot'), rebuildEverythingId), isSourceRenewed: () => runs(temporal, rebuildEverythingId), source, tables, readers: { [groups.stream]: streamTables }, topics, silentMs, makeMissingTopics, registerConnector: () => registerConnector(settings, redis) })),
     },
     close: () => Promise.all([db.close(), source.close(), redis.close(), admin.close(), topicMaker.close()]),
   };
 }
 
-async function isRebuilding(temporal: TemporalClient, table: string): Promise<boolean> {
-  for (const id of [rebuildWorkflowId([table], 'snapshot'), rebuildEverythingId]) if ((await temporal.describeWorkflow(id))?.status === 'RUNNING') return true;
+async function runs(temporal: TemporalClient, ...ids: string[]): Promise<boolean> {
+  for (const id of ids) if ((await temporal.describeWorkflow(id))?.status === 'RUNNING') return true;
   return false;
 }
 

@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createRebuildActivities } from '../../src/activities/rebuild.ts';
 import { createRebuildStatusActivities, scopes, sweptAs } from '../../src/activities/rebuild-status.ts';
+import type { RowChange } from '../../src/domain/change-event.ts';
 import { createKeys } from '../../src/domain/keys.ts';
 import { formatMark } from '../../src/domain/parked.ts';
+import { formatStoredRow } from '../../src/domain/stored-row.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
 import { createReplicaStatus } from '../../src/replica/status.ts';
 import { raiseGeneration } from '../../src/replica/table-state.ts';
@@ -29,6 +31,7 @@ beforeEach(async () => {
 const offsets = async () => [{ partition: 0, low: 0n, high: (highs.length > 1 ? highs.shift() : highs[0])! }];
 const db = { query: async () => [] };
 const deps = () => ({ redis: redis.store, keys, admin: { offsets } as never, db, topicPrefix: 'shop', latenessMs: 0 });
+const aChangeOf = (): RowChange => ({ offset: 1n, lsn: '5', commitMs: 0, contributions: { counters: [], members: [] } }) as unknown as RowChange;
 const setFence = (fence: number): Promise<unknown> => redis.admin.set(keys.offset(topic, 0), String(fence));
 const plan = () => createRebuildStatusActivities(deps()).planRebuild(['orders'], 'topic');
 const left = () => createRebuildActivities(deps()).waitApplied([{ topic, partition: 0, high: '1000' }]);
@@ -62,6 +65,8 @@ test('a re-reading is over only where what it has left behind the sweep stands i
   const { announceRebuild, finishRebuild } = createRebuildStatusActivities(deps());
   const finish = () => finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut: '' }] }, 'snapshot', 'run');
   await announceRebuild(['orders'], 'a test');
+  assert.equal(await finish(), true, 'a generation that Redis does not know');
+  await raiseGeneration(redis.store, keys, 'orders');
   assert.equal(await finish(), true, 'as when Redis has gone back behind the sweep');
   assert.deepEqual((await status.conditions()).map(({ why }) => why), ['a test']);
   await status.set('orders', 'rebuilding', scopes.rebuild, sweptAs('run'));
@@ -76,6 +81,10 @@ test('a cancelled re-reading that leaves letters whose replay would have no effe
   await abandon();
   assert.deepEqual(await status.conditions(), [], 'cancelled before it had begun');
   await raiseGeneration(redis.store, keys, 'orders');
+  await redis.admin.set(keys.row('order', '7'), formatStoredRow(aChangeOf(), '{"id":7}', 1));
+  await abandon();
+  assert.deepEqual(await status.conditions(), [], 'the row was read again');
+  await redis.admin.set(keys.row('order', '7'), formatStoredRow(aChangeOf(), '{"id":7}', 0));
   await abandon();
   assert.deepEqual((await status.conditions()).map(({ state, why }) => `${state}: ${why}`), ['halted: its re-reading was cancelled: run sluice resync orders']);
 });
@@ -83,6 +92,7 @@ test('a cancelled re-reading that leaves letters whose replay would have no effe
 test('a cut that is told while a rebuild ends is the next rebuild’s', async () => {
   const status = createReplicaStatus(redis.store, keys);
   const finish = (cut: string) => createRebuildStatusActivities(deps()).finishRebuild({ cursor: '0', tables: [{ table: 'orders', generation: 1, mark: '0', columns: '', cut }] }, 'snapshot', 'run');
+  await raiseGeneration(redis.store, keys, 'orders');
   await status.set('orders', 'rebuilding', 'cut', 'the second');
   for (const earlier of ['', 'the first']) await finish(earlier);
   assert.deepEqual((await status.conditions()).map(({ why }) => why), ['the second']);

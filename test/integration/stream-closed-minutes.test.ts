@@ -33,9 +33,12 @@ beforeEach(async () => {
   for (const of of [topic, heartbeatTopic('shop')]) await redis.admin.setFields(keys.owner(of, 0), { epoch: '1' });
 });
 
-type Publish = Parameters<typeof judgeClosedMinutes>[1];
+type Publish = (...args: Parameters<Parameters<typeof judgeClosedMinutes>[1]>) => Promise<void>;
 const judge = (appliedUpTo: ClosedMinutesDeps['appliedUpTo'] = async (sourceMs) => sourceMs, publish: Publish = async () => undefined): Promise<void> =>
-  judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, appliedUpTo }, publish);
+  judgeClosedMinutes({ redis: redis.store, keys, limits, latenessMs, appliedUpTo }, async (drafts) => {
+    await publish(drafts);
+    return true;
+  });
 /** Enough has passed for so many minutes to be closed. */
 const pass = (minutes: number): Promise<unknown> => redis.store.set(keys.of('stream:clock'), String(firstMs + minutes * minuteMs + latenessMs));
 const fillWindows = async (): Promise<void> => {
@@ -172,7 +175,7 @@ test('customers that a snapshot reads are in their minute, and are no news of a 
   await pass(0);
   await judge();
   const again = aChange({ table: 'customers', op: 'r', after: aCustomer({ id: 10, state: 'NY', created_at: new Date(firstMs).toISOString() }), offset: 100, commitMs: firstMs });
-  const records = [...come('r', 9, 'TX', 0), ...come('c', 6, 'NY', 0), ...come('r', 20, 'NY', 1), ...come('c', 7, 'TX', 1), ...come('r', 9, 'TX', 2), again];
+  const records = [...come('r', 9, 'TX', 0), ...come('c', 6, 'NY', 0), ...come('r', 20, 'NY', 1), ...come('c', 7, 'TX', 1), ...come('r', 9, 'TX', 2), ...come('c', 1, 'constructor', 2), again];
   assert.deepEqual(await processor.apply(customers, records), { result: 'applied' });
   await pass(3);
   const told: string[] = [];

@@ -65,12 +65,13 @@ interface Told {
 }
 
 /** What the watcher sends until there is nothing left to look at. */
-async function look(failpoint: (name: string) => void = () => undefined): Promise<Told[]> {
+async function look(failpoint: (name: string) => void = () => undefined, sending = async (): Promise<void> => undefined): Promise<Told[]> {
   const told: Told[] = [];
   const stop = new AbortController();
   const log = createLogger('test', 'silent');
   const producer = {
     send: async (_topic: string, messages: { value: Buffer | null }[]) => {
+      await sending();
       told.push(...messages.map(({ value }) => JSON.parse(value!.toString()) as Told));
       return new Map<number, bigint>();
     },
@@ -122,6 +123,28 @@ test('a stock that is low, restocked and low in one transaction is told as two a
   assert.deepEqual(told.map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, undefined], [`7/${startMs}`, true], [`7/${startMs + 1}`, undefined]]);
   await apply('products', stocks(9, [60, 'r']));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs + 1}`, true]]);
+});
+
+test('a watcher that stands while another goes on does not take back what that one remembers', async () => {
+  await wipe();
+  await apply('products', stocks(0, [100], [5]));
+  let release: () => void = () => undefined;
+  const standing = new Promise<void>((resolve) => (release = resolve));
+  let stands = false;
+  const first = look(undefined, () => {
+    stands = true;
+    return standing;
+  });
+  await until('it is about to send', async () => stands);
+  assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs}`]);
+  await apply('products', stocks(60, [50]));
+  assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true]]);
+  await apply('products', stocks(2_000, [4]));
+  assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs + 2_000_000}`]);
+  release();
+  await first;
+  await apply('products', stocks(2_100, [50]));
+  assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs + 2_000_000}`, true]]);
 });
 
 test('a product that is restocked and low again in one transaction stays told, although the watcher dies before it takes them off its list', async () => {

@@ -7,6 +7,7 @@ const gap = (start: object): string => ('gap' in start ? String(start.gap) : ass
 test('a pipeline that never applied anything reads the topic from its beginning', () => {
   assert.deepEqual(decideStart({ offset: null, fingerprint: null, seen: null }, { low: 0n, high: 0n }), { offset: 0n, expect: null });
   assert.deepEqual(decideStart({ offset: null, fingerprint: null, seen: null }, { low: 0n, high: 500n }), { offset: 0n, expect: null });
+  assert.deepEqual(decideStart({ offset: null, fingerprint: null, seen: '0:7' }, { low: 7n, high: 500n }), { offset: 7n, expect: null }, 'only transaction markers were before');
 });
 
 test('a new pipeline sees a gap when the beginning of the topic is gone', () => {

@@ -27,16 +27,17 @@ test('each change of a stock is compared with the one before it, in the same bat
   assert.deepEqual(told(12, [stocked(9, 1), stocked(30, 2)]), ['fired 1', 'resolved 2']);
   assert.deepEqual(told(5, [stocked(30, 1), stocked(8, 2)]), ['resolved 1', 'fired 2']);
   assert.deepEqual(told(12, [stocked(9, 1), stocked(8, 2)]), ['fired 1']);
+  assert.deepEqual(told(limits.lowStockBelow + 1, [stocked(60, 1), stocked(50, 2)]), ['resolved 1'], 'it fired when the threshold was higher');
   assert.deepEqual(told(12, [stocked(9, 1, 'r'), stocked(8, 2)]), []);
 });
 
 test('what a snapshot reads is no news, but that a stock known as low is not', () => {
-  assert.deepEqual(told(5, [stocked(50, 1, 'r'), stocked(60, 2)]), ['resolved 1']);
+  assert.deepEqual(told(5, [stocked(50, 1, 'r'), stocked(60, 2)]), ['resolved 1', 'resolved 2']);
   assert.deepEqual(told(50, [stocked(5, 1, 'r')]), []);
   assert.deepEqual(told(null, [stocked(50, 1, 'r')]), []);
 });
 
 test('a product that is removed is not low any more', () => {
   assert.deepEqual(told(5, [stocked(5, 1, 'd')]), ['resolved 1']);
-  assert.deepEqual(told(50, [stocked(50, 1, 'd')]), []);
+  assert.deepEqual(told(50, [stocked(50, 1, 'd')]), ['resolved 1'], 'whatever the threshold was when it fired');
 });

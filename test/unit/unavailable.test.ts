@@ -57,6 +57,7 @@ test('an image that was refused, or that is behind one that was rejected, gives 
   for (const behind of [filled([rejected, decode('u', 210, unsent)], stored({ shipping_address: 'long' })), filled([decode('u', 210, unsent)], stored({ shipping_address: 'long' }), '1:205:0')]) {
     assert.equal(behind.kind === 'rejected' && behind.reason, 'unavailable_value');
   }
+  assert.equal(filled([decode('u', 210, unsent)], stored({ shipping_address: 'long' }), '-1:0:0').kind, 'change', 'the row has moved past the letter');
   const after = filled([rejected, decode('u', 206, { shipping_address: 'newer' }), decode('u', 210, unsent)], stored({ shipping_address: 'long' }));
   assert.equal(after.kind === 'change' && imageOf(after)?.['shipping_address'], 'newer');
 });

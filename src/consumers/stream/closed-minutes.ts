@@ -29,7 +29,7 @@ const learntKey = 'stream:learnt';
 /** Minutes judged in one go: after a long absence there is a backlog. */
 const minutesMost = 60;
 
-export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<void> {
+export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (drafts: AlertDraft[]) => Promise<boolean>): Promise<void> {
   const { redis, keys, latenessMs, appliedUpTo } = deps;
   const [clock, closed] = await redis.strings([keys.of(clockKey), keys.of(closedKey)]);
   if (!clock) return;
@@ -47,17 +47,18 @@ export async function judgeClosedMinutes(deps: ClosedMinutesDeps, publish: (draf
 }
 
 /** False when `closed` is no longer `before`: another process judges, and has learnt other minutes. */
-async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, before: string, publish: (drafts: AlertDraft[]) => Promise<void>): Promise<boolean> {
+async function judgeMinute({ redis, keys, limits }: ClosedMinutesDeps, startMs: number, before: string, publish: (drafts: AlertDraft[]) => Promise<boolean>): Promise<boolean> {
   const minute = minuteOf(startMs);
   if (minute === null) return false;
   const [totals = {}, states = {}, read = {}] = await redis.hashes([names.window(minute), names.newCustomers(minute), names.readCustomers(minute)].map(keys.of));
   const [closed, learnt = null] = await redis.strings([keys.of(closedKey), keys.of(learntKey)]);
   if (closed !== before) return false;
-  const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Math.max(0, Number(count) - Number(read[state] ?? 0))]));
+  const byState = Object.fromEntries(Object.entries(states).map(([state, count]) => [state === '(none)' ? '' : state, Math.max(0, Number(count) - (Object.hasOwn(read, state) ? Number(read[state]) : 0))]));
   const rate = orderRate.evaluate({ startMs, orders: Number(totals['orders'] ?? 0), revenueCents: BigInt(totals['revenue_cents'] ?? 0), learnt: learnt === null ? null : (JSON.parse(learnt) as OrderRateState) }, limits);
   const geo = geographicAnomaly.evaluate({ startMs, byState }, limits);
   const draft = ({ type, severity }: Pick<AlertDraft, 'type' | 'severity'>, finding: Finding): AlertDraft => ({ type, severity, finding, resolved: false, origin: `closed-minutes-0:${startMs / minuteMs}` });
-  await publish([...(geo ? [draft(geographicAnomaly, geo)] : []), ...rate.findings.map((finding) => draft(orderRate, finding))]);
+  const isTold = await publish([...(geo ? [draft(geographicAnomaly, geo)] : []), ...rate.findings.map((finding) => draft(orderRate, finding))]);
+  if (!isTold) return false;
   const script = encodeCommit(keys, {
     expect: { fields: [], strings: [[keys.of(closedKey), before]] },
     strings: [[keys.of(closedKey), String(startMs + minuteMs)], ...(rate.learnt ? [[keys.of(learntKey), JSON.stringify(rate.learnt)] as [string, string]] : []), [keys.windowLatest, minute]],

@@ -13,6 +13,7 @@ import { joinEpisode, type Episode } from '../../domain/rules/episode.ts';
 import type { RuleLimits } from '../../domain/rules/rule.ts';
 import { minuteMs } from '../../domain/stream/minute.ts';
 import { watched } from '../../domain/stream/touches.ts';
+import { decodeReply, encodeCommit } from '../../replica/commit.ts';
 import type { Failpoint } from '../../telemetry/failpoint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { judgeClosedMinutes } from './closed-minutes.ts';
@@ -70,7 +71,7 @@ async function publishFindings(deps: WatcherDeps): Promise<void> {
   findings.sort((a, b) => offsetOf(a.draft) - offsetOf(b.draft)); // those about one row lie in one partition; a time may be shared
   for (let at = 0; at < findings.length; at += atOnce) {
     const some = findings.slice(at, at + atOnce);
-    await publish(deps, some.map(({ draft }) => draft));
+    if (!(await publish(deps, some.map(({ draft }) => draft)))) return;
     deps.failpoint('stream.remembered');
     await redis.settle(hash, some.map(({ entry }) => entry));
   }
@@ -89,13 +90,16 @@ async function judgeTouched(deps: WatcherDeps, entries: [set: string, touch: str
   });
   const sets = await redis.sortedSets(touched.map(({ set }) => keys.of(set)), touched.map(({ from }) => from));
   const drafts = touched.flatMap(({ set, origin }, at) => judgeSlidingWindow(set, sets[at] ?? [], origin, limits));
-  await publish(deps, drafts.toSorted((a, b) => a.finding.atMs - b.finding.atMs));
+  if (!(await publish(deps, drafts.toSorted((a, b) => a.finding.atMs - b.finding.atMs)))) return;
   await redis.settle(keys.of(watched.touched), entries);
 }
 
-/** What an alert has told already is not told again: only crossings behind the last one of their episode are sent. */
-async function publish({ redis, keys, producer, topic, gapMs, failpoint }: WatcherDeps, drafts: AlertDraft[]): Promise<void> {
-  if (drafts.length === 0) return;
+/**
+ * What an alert has told already is not told again: only crossings behind the last one of their episode are sent. False when another watcher has
+ * remembered something else meanwhile: what was sent once more does no harm, and the next look is by what that one knows.
+ */
+async function publish({ redis, keys, producer, topic, gapMs, failpoint }: WatcherDeps, drafts: AlertDraft[]): Promise<boolean> {
+  if (drafts.length === 0) return true;
   const hash = keys.of(episodesHash);
   const names = [...new Set(drafts.map(nameOf))];
   const stored = await redis.fields(hash, names);
@@ -122,10 +126,12 @@ async function publish({ redis, keys, producer, topic, gapMs, failpoint }: Watch
   failpoint('stream.found');
   if (messages.length > 0) await producer.send(topic, messages);
   failpoint('stream.published');
+  const open = [...episodes].filter(([, known]) => known.length > 0).map(([name, known]): [string, string, string] => [hash, name, JSON.stringify(known)]);
+  const script = encodeCommit(keys, { expect: { fields: names.map((name, at) => [hash, name, stored[at] ?? '']), strings: [] }, fields: open });
+  if (decodeReply(await redis.commit(script.keys, script.args)).result !== 'applied') return false;
   const over = names.flatMap((name, at): [string, string][] => (stored[at] && episodes.get(name)!.length === 0 ? [[name, stored[at]]] : []));
   if (over.length > 0) await redis.settle(hash, over);
-  const open = [...episodes].filter(([, known]) => known.length > 0).map(([name, known]): [string, string] => [name, JSON.stringify(known)]);
-  if (open.length > 0) await redis.setFields(hash, Object.fromEntries(open));
+  return true;
 }
 
 /** In time order. A single one is what earlier releases have stored. */

@@ -10,7 +10,10 @@ export interface StockChange {
 
 export type LowStockOutcome = { kind: 'fired'; finding: Finding } | { kind: 'resolved'; atMs: number } | null;
 
-/** Fires on the way down only, so a product that goes on selling fires once; every way up resolves, twice does no harm. */
+/**
+ * Fires on the way down only, so a product that goes on selling fires once. Every way up that ends at the threshold or above resolves, also from
+ * there (the threshold may have been higher when it fired); twice does no harm.
+ */
 export const lowStock: Rule<StockChange, LowStockOutcome> = {
   type: 'low_stock',
   severity: 'MEDIUM',
@@ -20,9 +23,8 @@ export const lowStock: Rule<StockChange, LowStockOutcome> = {
   evaluate: ({ productId, atMs, before, after }, { lowStockBelow }) => {
     if (after === null) return null;
     const isLow = after < lowStockBelow;
-    const wasLow = before === null ? null : before < lowStockBelow;
-    if (isLow === wasLow) return null;
-    if (!isLow) return { kind: 'resolved', atMs };
+    if (!isLow) return before === null || before < after ? { kind: 'resolved', atMs } : null;
+    if (before !== null && before < lowStockBelow) return null;
     return { kind: 'fired', finding: { atMs, entity: productId, value: `${after} units`, threshold: `${lowStockBelow} units`, windowMs: null } };
   },
 };

@@ -68,11 +68,14 @@ export const streamTables: readonly Table[] = [
   }),
 ];
 
+/** The last millisecond of the year 9999: a minute beyond it has no name. */
+const lastMs = 253_402_300_799_999;
+
 /** Event time and its minute, by the first of the columns that holds a time. */
 function timeOf(row: Row, ...columns: string[]): { atMs: number; minute: string } | null {
   for (const column of columns) {
     const atMs = epochMs(row, column);
-    if (atMs === null) continue;
+    if (atMs === null || atMs > lastMs) continue; // as if it were infinite
     const minute = minuteOf(atMs);
     return minute === null ? null : { atMs, minute };
   }

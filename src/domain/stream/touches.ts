@@ -83,10 +83,10 @@ function highValue({ id, op, contributions }: RowChange, before: Contributions |
 /** The stock a row remembers is the score of its member. A product that is gone is not low any more. */
 function stock({ id, op, commitMs, contributions }: RowChange, before: Contributions | undefined, limits: RuleLimits): Draft | null {
   const known = before?.members.find(([set]) => set === stockSet)?.[2] ?? null;
-  const after = op === 'd' ? limits.lowStockBelow : (contributions.members.find(([set]) => set === stockSet)?.[2] ?? null);
-  const outcome = lowStock.evaluate({ productId: id, atMs: commitMs, before: known, after }, limits);
+  const after = contributions.members.find(([set]) => set === stockSet)?.[2] ?? null;
+  const outcome = op === 'd' ? ({ kind: 'resolved', atMs: commitMs } as const) : lowStock.evaluate({ productId: id, atMs: commitMs, before: known, after }, limits);
   if (outcome === null || (op === 'r' && (known === null || outcome.kind === 'fired'))) return null;
   const { type, severity } = lowStock;
   if (outcome.kind === 'fired') return { type, severity, finding: outcome.finding, resolved: false };
-  return { type, severity, resolved: true, finding: { atMs: outcome.atMs, entity: id, value: `${after} units`, threshold: `${limits.lowStockBelow} units`, windowMs: null } };
+  return { type, severity, resolved: true, finding: { atMs: outcome.atMs, entity: id, value: after === null ? 'removed' : `${after} units`, threshold: `${limits.lowStockBelow} units`, windowMs: null } };
 }
