@@ -31,8 +31,6 @@ const stormWindowMs = 60_000;
 const stormLeadMs = 15 * 60_000;
 /** Longer than a workflow tries to get a decision. */
 const admissionKeptMs = 3_600_000;
-/** No longer does an attempt wait for its answer. */
-const admissionWaitMs = 5_000;
 /** A channel that goes on failing is told again after this. */
 const failureToldMs = 10 * 60_000;
 /** How long Redis shows an alert that is over. */
@@ -80,7 +78,7 @@ async function admitNotice({ redis, keys, stormMost }: AlertDeps, { id, type, ki
     await redis.alertScript(
       'admit',
       [keys.alertStorm(type, kind), keys.alertStormLead(type, kind), keys.alertAdmission(id)],
-      [id, Date.now(), stormWindowMs, stormMost, stormLeadMs, admissionKeptMs, admissionWaitMs],
+      [id, Date.now(), stormWindowMs, stormMost, stormLeadMs, admissionKeptMs],
     ),
   );
   const [, how, group = ''] = /^(alone|lead|member)(?: (.*))?$/u.exec(answer) ?? [];

@@ -95,6 +95,15 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
   };
 }
 
+/** -1 for what somebody else has written there. */
+function generationOf(row: string): number {
+  try {
+    return parseStoredRow(row).version.generation;
+  } catch {
+    return -1;
+  }
+}
+
 /** Letters of an older generation are not applied any more when they are replayed: the rows they are about were to be read again. Some were not. */
 async function hasVoidMarks(redis: RedisStore, keys: Keys, table: string): Promise<boolean> {
   const { generation } = await readTableState(redis, keys, table);
@@ -106,7 +115,7 @@ async function hasVoidMarks(redis: RedisStore, keys: Keys, table: string): Promi
     const isVoid = marks.some((text, i) => {
       const mark = text === null ? null : parseMark(text);
       const row = rows[i] ?? null;
-      return mark !== null && mark.generation !== generation && (row === null || parseStoredRow(row).version.generation <= mark.generation);
+      return mark !== null && mark.generation !== generation && (row === null || generationOf(row) <= mark.generation);
     });
     if (isVoid) return true;
   }

@@ -65,7 +65,7 @@ interface Told {
 }
 
 /** What the watcher sends until there is nothing left to look at. */
-async function look(failpoint: (name: string) => void = () => undefined, sending = async (): Promise<void> => undefined): Promise<Told[]> {
+async function look(failpoint: (name: string) => void = () => undefined, sending = async (): Promise<void> => undefined, store = redis.store): Promise<Told[]> {
   const told: Told[] = [];
   const stop = new AbortController();
   const log = createLogger('test', 'silent');
@@ -76,7 +76,7 @@ async function look(failpoint: (name: string) => void = () => undefined, sending
       return new Map<number, bigint>();
     },
   };
-  const watching = watchAnomalies({ redis: redis.store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, appliedUpTo: async (sourceMs) => sourceMs, log, failpoint }, stop.signal);
+  const watching = watchAnomalies({ redis: store, keys, producer, topic: 'alerts', limits, gapMs, latenessMs, appliedUpTo: async (sourceMs) => sourceMs, log, failpoint }, stop.signal);
   await until('everything was looked at', async () => (await redis.admin.hashes([keys.of(watched.touched), keys.of(watched.outbox)])).every((hash) => Object.keys(hash).length === 0));
   stop.abort();
   await watching;
@@ -145,6 +145,36 @@ test('a watcher that stands while another goes on does not take back what that o
   await first;
   await apply('products', stocks(2_100, [50]));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs + 2_000_000}`, true]]);
+});
+
+test('a watcher that stands after it has read what is to be told remembers nothing that another has told and ended', async () => {
+  await wipe();
+  await apply('products', stocks(0, [100], [5]));
+  let release: () => void = () => undefined;
+  const standing = new Promise<void>((resolve) => (release = resolve));
+  let stands = false;
+  const fields: typeof redis.store.fields = async (...of) => {
+    stands = true;
+    await standing;
+    return redis.store.fields(...of);
+  };
+  const first = look(undefined, undefined, { ...redis.store, fields });
+  await until('it has read', async () => stands);
+  assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs}`]);
+  await apply('products', stocks(60, [50]));
+  assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true]]);
+  release();
+  await first;
+  await apply('products', stocks(100, [4]));
+  assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs + 100_000}`]);
+});
+
+test('a restock ends every alert of its product that is open, also one from before the threshold was lowered', async () => {
+  await wipe();
+  const laterMs = startMs + 2_000_000;
+  await redis.admin.setFields(keys.of('stream:episodes'), { 'low_stock 7': JSON.stringify([startMs, laterMs].map((at) => ({ episode: at, lastAt: at, offset: 1 }))) });
+  await apply('products', stocks(3_000, [50]));
+  assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true], [`7/${laterMs}`, true]]);
 });
 
 test('a product that is restocked and low again in one transaction stays told, although the watcher dies before it takes them off its list', async () => {

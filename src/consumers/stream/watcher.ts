@@ -71,7 +71,8 @@ async function publishFindings(deps: WatcherDeps): Promise<void> {
   findings.sort((a, b) => offsetOf(a.draft) - offsetOf(b.draft)); // those about one row lie in one partition; a time may be shared
   for (let at = 0; at < findings.length; at += atOnce) {
     const some = findings.slice(at, at + atOnce);
-    if (!(await publish(deps, some.map(({ draft }) => draft)))) return;
+    const waiting = some.map(({ entry: [field, value] }): [string, string, string] => [hash, field, value]); // or another has told it, and what followed it
+    if (!(await publish(deps, some.map(({ draft }) => draft), waiting))) return;
     deps.failpoint('stream.remembered');
     await redis.settle(hash, some.map(({ entry }) => entry));
   }
@@ -96,9 +97,9 @@ async function judgeTouched(deps: WatcherDeps, entries: [set: string, touch: str
 
 /**
  * What an alert has told already is not told again: only crossings behind the last one of their episode are sent. False when another watcher has
- * remembered something else meanwhile: what was sent once more does no harm, and the next look is by what that one knows.
+ * remembered something else meanwhile, or what is `unchanged` is not: what was sent once more does no harm, and the next look is by what that one knows.
  */
-async function publish({ redis, keys, producer, topic, gapMs, failpoint }: WatcherDeps, drafts: AlertDraft[]): Promise<boolean> {
+async function publish({ redis, keys, producer, topic, gapMs, failpoint }: WatcherDeps, drafts: AlertDraft[], unchanged: [hash: string, field: string, value: string][] = []): Promise<boolean> {
   if (drafts.length === 0) return true;
   const hash = keys.of(episodesHash);
   const names = [...new Set(drafts.map(nameOf))];
@@ -115,7 +116,7 @@ async function publish({ redis, keys, producer, topic, gapMs, failpoint }: Watch
       if (!open || isBefore) return []; // told already, by one of us that died: it was low again after it
       episodes.set(name, []);
       closedAt.set(name, open.lastAt);
-      return [message({ alertId: alertIdOf(draft, open), type, resolved: true })];
+      return known.map((one) => message({ alertId: alertIdOf(draft, one), type, resolved: true }));
     }
     const atMs = Math.max(finding.atMs, (closedAt.get(name) ?? 0) + 1); // the same moment would name the one that is closed
     const { episode, isNews, known: remembered } = joinEpisode(known, atMs, gapMs);
@@ -124,10 +125,11 @@ async function publish({ redis, keys, producer, topic, gapMs, failpoint }: Watch
     return [message({ ...occurrence(draft), alertId: alertIdOf(draft, episode), episode: episode.episode })];
   });
   failpoint('stream.found');
-  if (messages.length > 0) await producer.send(topic, messages);
+  if (messages.length === 0) return true;
+  await producer.send(topic, messages);
   failpoint('stream.published');
   const open = [...episodes].filter(([, known]) => known.length > 0).map(([name, known]): [string, string, string] => [hash, name, JSON.stringify(known)]);
-  const script = encodeCommit(keys, { expect: { fields: names.map((name, at) => [hash, name, stored[at] ?? '']), strings: [] }, fields: open });
+  const script = encodeCommit(keys, { expect: { fields: [...names.map((name, at): [string, string, string] => [hash, name, stored[at] ?? '']), ...unchanged], strings: [] }, fields: open });
   if (decodeReply(await redis.commit(script.keys, script.args)).result !== 'applied') return false;
   const over = names.flatMap((name, at): [string, string][] => (stored[at] && episodes.get(name)!.length === 0 ? [[name, stored[at]]] : []));
   if (over.length > 0) await redis.settle(hash, over);

@@ -1,2 +1,2 @@
 /** Raised whenever a contribution to a window comes to mean something else. */
-export const streamSpec = 'stream-1';
+export const streamSpec = 'stream-2';
