@@ -15,7 +15,7 @@ import { readColumns, whyUnreadable } from '../replica/columns.ts';
 import { findGaps } from '../replica/fence.ts';
 import { readEnds } from '../replica/lag.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
-import { readTableState } from '../replica/table-state.ts';
+import { isForgotten, readTableState } from '../replica/table-state.ts';
 import type { RebuildActivities } from '../workflows/contract.ts';
 
 export interface RebuildStatusDeps {
@@ -72,7 +72,7 @@ export function createRebuildStatusActivities({ redis, keys, admin, db, topicPre
       }
     },
     finishRebuild: async ({ tables }, mode, token) => {
-      for (const { table, generation } of tables) if ((await readTableState(redis, keys, table)).generation < generation) return true; // emptied, or gone back
+      for (const { table, generation } of tables) if (await isForgotten(redis, keys, table, generation)) return true;
       for (const { table, columns, cut } of tables) {
         if (columns) await redis.setFields(keys.columns, { [table]: columns });
         await status.clear(table, 'drift', scopes.columns);

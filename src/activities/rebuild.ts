@@ -24,7 +24,7 @@ import { lagBehind, lowerEnds, readEnds, type PartitionEnd } from '../replica/la
 import { rewindTable } from '../replica/rewind.ts';
 import { createReplicaStatus, type ReplicaStatus } from '../replica/status.ts';
 import { GenerationLost, sweepTable, type SweepCounts } from '../replica/sweep.ts';
-import { raiseGeneration, readTableState } from '../replica/table-state.ts';
+import { isForgotten, raiseGeneration, readTableState } from '../replica/table-state.ts';
 import type { NotedEnd, RebuildActivities, Round, RoundTable } from '../workflows/contract.ts';
 import { scopes, sweptAs, whyCut } from './rebuild-status.ts';
 import { whileBeating } from './while-beating.ts';
@@ -124,7 +124,7 @@ async function sweepOlder(sweeper: Sweeper, round: Round, token: string): Promis
       swept += await sweepTables(sweeper, round);
       Context.current().cancellationSignal.throwIfAborted();
       for (const { table } of round.tables) await status.set(table, 'rebuilding', scopes.rebuild, sweptAs(token));
-      if (await isForgotten(sweeper, round)) return null; // where no row was left, none was looked at
+      if (await isRoundForgotten(sweeper, round)) return null; // where no row was left, none was looked at
       if ((await redis.processes()) === processes) return Context.current().info.attempt > 1 ? Math.max(1, swept) : swept; // what an earlier attempt has removed is not known
     }
   } catch (error) {
@@ -133,9 +133,8 @@ async function sweepOlder(sweeper: Sweeper, round: Round, token: string): Promis
   }
 }
 
-async function isForgotten({ redis, keys, stream }: Sweeper, { tables }: Round): Promise<boolean> {
-  const isBelow = async (side: Keys, table: string, generation = 0): Promise<boolean> => (await readTableState(redis, side, table)).generation < generation;
-  for (const { table, generation, stream: ofStream } of tables) if ((await isBelow(keys, table, generation)) || (await isBelow(stream, table, ofStream))) return true;
+async function isRoundForgotten({ redis, keys, stream }: Sweeper, { tables }: Round): Promise<boolean> {
+  for (const { table, generation, stream: ofStream = 0 } of tables) if ((await isForgotten(redis, keys, table, generation)) || (await isForgotten(redis, stream, table, ofStream))) return true;
   return false;
 }
 

@@ -9,6 +9,9 @@ type Change = (state: TableState) => TableState;
 export const readTableState = async (redis: RedisStore, keys: Keys, table: string): Promise<TableState> =>
   parseTableState((await redis.strings([keys.tableState(table)]))[0] ?? null);
 
+/** Whether Redis does not know of a generation that was begun: it was emptied, or went back. */
+export const isForgotten = async (redis: RedisStore, keys: Keys, table: string, generation: number): Promise<boolean> => (await readTableState(redis, keys, table)).generation < generation;
+
 /** Sets what `change` makes of the state; once more whenever someone else was faster. */
 export async function changeTableState(redis: RedisStore, keys: Keys, table: string, change: Change): Promise<TableState> {
   const nothingElse: Commit = { expect: { fields: [], strings: [] } };

@@ -82,6 +82,17 @@ async function look(failpoint: (name: string) => void = () => undefined, sending
   await watching;
   return told;
 }
+/** Who passes stands until it is opened. */
+function aGate() {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  let stands = false;
+  const pass = (): Promise<void> => {
+    stands = true;
+    return opened;
+  };
+  return { pass, open, reached: () => until('it stands', async () => stands) };
+}
 const ids = (told: Told[], type: string): string[] => [...new Set(told.filter((one) => one.type === type).map(({ alertId }) => alertId))];
 
 test('a burst is told that lies minutes before the end of its batch', async () => {
@@ -128,20 +139,15 @@ test('a stock that is low, restocked and low in one transaction is told as two a
 test('a watcher that stands while another goes on does not take back what that one remembers', async () => {
   await wipe();
   await apply('products', stocks(0, [100], [5]));
-  let release: () => void = () => undefined;
-  const standing = new Promise<void>((resolve) => (release = resolve));
-  let stands = false;
-  const first = look(undefined, () => {
-    stands = true;
-    return standing;
-  });
-  await until('it is about to send', async () => stands);
+  const gate = aGate();
+  const first = look(undefined, gate.pass);
+  await gate.reached();
   assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs}`]);
   await apply('products', stocks(60, [50]));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true]]);
   await apply('products', stocks(2_000, [4]));
   assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs + 2_000_000}`]);
-  release();
+  gate.open();
   await first;
   await apply('products', stocks(2_100, [50]));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs + 2_000_000}`, true]]);
@@ -150,20 +156,17 @@ test('a watcher that stands while another goes on does not take back what that o
 test('a watcher that stands after it has read what is to be told remembers nothing that another has told and ended', async () => {
   await wipe();
   await apply('products', stocks(0, [100], [5]));
-  let release: () => void = () => undefined;
-  const standing = new Promise<void>((resolve) => (release = resolve));
-  let stands = false;
+  const gate = aGate();
   const fields: typeof redis.store.fields = async (...of) => {
-    stands = true;
-    await standing;
+    await gate.pass();
     return redis.store.fields(...of);
   };
   const first = look(undefined, undefined, { ...redis.store, fields });
-  await until('it has read', async () => stands);
+  await gate.reached();
   assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs}`]);
   await apply('products', stocks(60, [50]));
   assert.deepEqual((await look()).map(({ alertId, resolved }) => [alertId, resolved]), [[`7/${startMs}`, true]]);
-  release();
+  gate.open();
   await first;
   await apply('products', stocks(100, [4]));
   assert.deepEqual(ids(await look(), 'low_stock'), [`7/${startMs + 100_000}`]);
