@@ -6,7 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { access } from '../../src/access.ts';
-import { openDuckDb, sqlText, type DuckDb } from '../../src/adapters/duckdb.ts';
+import { openDuckDb, parquetSql, type DuckDb } from '../../src/adapters/duckdb.ts';
 import { connectPostgres } from '../../src/adapters/postgres.ts';
 import { connectRedis } from '../../src/adapters/redis.ts';
 import { extract } from '../../src/batch/extract.ts';
@@ -68,7 +68,7 @@ const steps: Record<Stage, (work: Work) => Promise<Record<string, unknown>>> = {
   load: async ({ task: { runId }, duck, dir }) => {
     await staging.fetch(recordsSet(runId), dir);
     for (const table of recordTables) {
-      await loadTable(publication, table, runId, duck.batches<BatchRecord>(`SELECT id, record FROM read_parquet(${sqlText(join(dir, `${table}.parquet`))})`, signal), () => undefined);
+      await loadTable(publication, table, runId, duck.batches<BatchRecord>(`SELECT id, record FROM ${parquetSql([join(dir, `${table}.parquet`)])}`, signal), () => undefined);
     }
     const { startedMs, rows, insights, durations } = run;
     const published = await publish(publication, { runId, window, publish: 'latest', startedMs, rows, quality: null, durations }, insights!, Date.now());

@@ -2,17 +2,18 @@
  * The steps of a batch run. Each works in a scratch folder of its own that is gone afterwards, and hands over by staging.
  * Invariant: a step that is repeated starts from what the step before it has staged, and leaves the same.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
-import { openDuckDb, sqlText, type DuckDb } from '../adapters/duckdb.ts';
+import { openDuckDb, parquetSql, type DuckDb } from '../adapters/duckdb.ts';
 import { snapshotGone, type Database } from '../adapters/postgres.ts';
 import { extract } from '../batch/extract.ts';
 import { tellFailure, tellPublished, type FailureAlertDeps } from '../batch/failure-alert.ts';
 import { dropLoaded, isLatest, lastGoodRows, loadTable, publish, recordFailure, type BatchRecord, type Publication } from '../batch/publish.ts';
 import { checkQuality } from '../batch/quality.ts';
-import type { Staging } from '../batch/staging.ts';
-import { transform } from '../batch/transform.ts';
+import { lost, type Staging } from '../batch/staging.ts';
+import { insightsFile, readInsights, transform } from '../batch/transform.ts';
 import { inspectWindows, type WindowDeps } from '../batch/windows.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Failpoint } from '../telemetry/failpoint.ts';
@@ -111,17 +112,19 @@ async function transformTables({ staging, failpoint }: BatchDeps, { duck, dir, s
   const [sourceDir, outDir] = [join(dir, 'source'), join(dir, 'records')];
   await staging.fetch(set, sourceDir);
   failpoint('batch.transform');
-  const insights = await transform({ db: duck, sourceDir, outDir, window, signal });
+  const { records_processed } = await transform({ db: duck, sourceDir, outDir, window, signal });
   const records = set.replace(/[^/]*$/, `records-${Context.current().info.attempt}`);
-  for (const table of recordTables) await staging.put(records, `${table}.parquet`, join(outDir, `${table}.parquet`));
+  for (const file of [...recordTables.map((table) => `${table}.parquet`), insightsFile]) await staging.put(records, file, join(outDir, file));
   await staging.seal(records);
-  return { set: records, insights };
+  return { set: records, insights: { records_processed } };
 }
 
-async function loadRecords(deps: BatchDeps, { duck, dir, signal, progress }: Work, { set, insights, report }: Input<'loadRecords'>) {
+async function loadRecords(deps: BatchDeps, { duck, dir, signal, progress }: Work, { set, report }: Input<'loadRecords'>) {
   await deps.staging.fetch(set, dir);
+  if (!existsSync(join(dir, insightsFile))) throw lost(set, 'an earlier release has staged it');
+  const insights = await readInsights(duck, dir, signal);
   for (const table of recordTables) {
-    const records = duck.batches<BatchRecord>(`SELECT id, record FROM read_parquet(${sqlText(join(dir, `${table}.parquet`))})`, signal);
+    const records = duck.batches<BatchRecord>(`SELECT id, record FROM ${parquetSql([join(dir, `${table}.parquet`)])}`, signal);
     await loadTable(deps, table, report.runId, records, (written) => {
       deps.failpoint('batch.load');
       progress({ table, written });

@@ -125,9 +125,11 @@ for _ = 1, number() do -- hashes: fields that are too old
   for i = k + 1, k + hashes do call('HDEL', KEYS[i], unpack(ARGV, first, last)) end
   k = k + hashes
 end
-for _ = 1, number() do -- how long from now on
+for _ = 1, number() do -- how long from now on, at least
   local ttl, names = arg(), number()
-  for i = k + 1, k + names do call('PEXPIRE', KEYS[i], ttl) end
+  for i = k + 1, k + names do
+    if call('PEXPIRE', KEYS[i], ttl, 'NX') == 0 then call('PEXPIRE', KEYS[i], ttl, 'GT') end
+  end
   k = k + names
 end
 for _ = 1, number() do -- sets with more members than so many: the last origin, and the earliest moment that was told and not looked at

@@ -33,6 +33,9 @@ export interface DuckDb {
 /** A text as SQL literal. */
 export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
+/** These Parquet files as a table; `*`, `?` and `[` in a path mean themselves. */
+export const parquetSql = (paths: string[]): string => `read_parquet([${paths.map((path) => sqlText(path.replace(/[*?[]/g, '[$&]'))).join(', ')}])`;
+
 export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
   const { instance, connection } = await open(options);
   const closed = new AbortController();

@@ -5,7 +5,7 @@
 import type { RedisStore } from '../adapters/redis.ts';
 import { PipelineError } from '../domain/errors.ts';
 import type { Keys } from '../domain/keys.ts';
-import { recordTables, type BatchInsights, type RecordTable, type RowCounts, type RunReport } from '../workflows/batch-contract.ts';
+import { recordTables, type RecordTable, type RowCounts, type RunReport, type Transformed } from '../workflows/batch-contract.ts';
 
 export interface Publication {
   redis: RedisStore;
@@ -70,7 +70,7 @@ export const isLatest = async ({ redis, keys }: Publication, runId: string): Pro
 export type Published = 'latest' | 'window' | 'none' | 'again' | 'incomplete';
 
 /** Makes a loaded run visible. Error `redis_refused` when one of the keys is something else. */
-export async function publish({ redis, keys, supersededMs, keptMs }: Publication, report: RunReport, insights: BatchInsights, nowMs: number): Promise<Published> {
+export async function publish({ redis, keys, supersededMs, keptMs }: Publication, report: RunReport, insights: Transformed['insights'], nowMs: number): Promise<Published> {
   const { runId, window, startedMs } = report;
   const records = recordTables.map((table) => keys.batchRecords(table, runId));
   const pointers = [...recordTables.map((table) => keys.batchLatest(table)), ...recordTables.map((table) => keys.batchWindow(table, window.end))];

@@ -1,7 +1,7 @@
 /** The staged Parquet of a run as the views and variables that the batch's SQL speaks of. Reads names and sizes of files only. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type DuckDb, sqlText } from '../adapters/duckdb.ts';
+import { type DuckDb, parquetSql, sqlText } from '../adapters/duckdb.ts';
 import { type BatchTable, batchTables, stagedColumns } from '../domain/batch-staging.ts';
 import type { BatchWindow } from '../domain/batch-window.ts';
 
@@ -31,9 +31,6 @@ async function largestFirst(dir: string): Promise<string[]> {
 function viewOf(table: BatchTable, files: string[]): string {
   const columns = Object.entries(stagedColumns[table]);
   const select = columns.map(([name, type]) => `CAST(${files.length > 0 ? name : 'NULL'} AS ${type}) AS ${name}`).join(', ');
-  const from = files.length > 0 ? `FROM read_parquet([${files.map((file) => sqlText(literalGlob(file))).join(', ')}])` : 'WHERE false';
+  const from = files.length > 0 ? `FROM ${parquetSql(files)}` : 'WHERE false';
   return `CREATE OR REPLACE TEMP VIEW ${table} AS SELECT ${select} ${from}`;
 }
-
-/** A path whose own `*`, `?` and `[` mean themselves. */
-const literalGlob = (path: string): string => path.replace(/[*?[]/g, '[$&]');

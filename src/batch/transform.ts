@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sqlText } from '../adapters/duckdb.ts';
+import { type DuckDb, parquetSql, sqlText } from '../adapters/duckdb.ts';
 import { openStaged, type StagedRun } from './staged.ts';
 
 /** Counts, money as text (`"123.45"`) and labels that occur; nothing about a person. */
@@ -41,7 +41,10 @@ const format = 'FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10_240';
 /** Files that `transform` writes, as `<name>.parquet` with the columns `id` and `record` (the JSON text), in no order. */
 export type RecordKind = keyof typeof recordsOf;
 
-/** Writes the three files into `outDir`, over what an earlier attempt left there. */
+/** File with one row and one column, the insights as JSON: as large as the source's statuses are many and long. */
+export const insightsFile = 'insights.parquet';
+
+/** Writes the four files into `outDir`, over what an earlier attempt left there. */
 export async function transform({ outDir, ...run }: StagedRun & { outDir: string }): Promise<TransformResult> {
   const { db, signal } = run;
   await openStaged(run);
@@ -50,6 +53,12 @@ export async function transform({ outDir, ...run }: StagedRun & { outDir: string
   for (const [name, sql] of Object.entries(recordsOf)) {
     await db.run(`COPY (${sql}) TO ${sqlText(join(outDir, `${name}.parquet`))} (${format})`, signal);
   }
-  const [found] = await db.rows<{ insights: string }>(insightsSql, signal);
+  await db.run(`COPY (${insightsSql}) TO ${sqlText(join(outDir, insightsFile))} (${format})`, signal);
+  return readInsights(db, outDir, signal);
+}
+
+/** What `transform` has found, from the folder that it has written into. */
+export async function readInsights(db: DuckDb, dir: string, signal?: AbortSignal): Promise<TransformResult> {
+  const [found] = await db.rows<{ insights: string }>(`SELECT insights FROM ${parquetSql([join(dir, insightsFile)])}`, signal);
   return JSON.parse(found!.insights) as TransformResult;
 }

@@ -17,6 +17,7 @@ import { projectRoot } from '../stack/project.ts';
 import { createFailpoint } from '../telemetry/failpoint.ts';
 import { confirm } from './confirm.ts';
 import { formatContent, formatLetters, toJson } from './dlq-report.ts';
+import { parseMs } from './duration.ts';
 import { createProgressLine } from './progress-line.ts';
 import { userName } from './user-name.ts';
 
@@ -57,8 +58,8 @@ function withSelection(command: Command): Command {
     .option('--table <table>', 'of this table')
     .option('--key <id>', 'with this primary key')
     .option('--reason <reason>', 'rejected for this reason')
-    .addOption(new Option('--since <time>', 'rejected at this ISO time or later').argParser(parseTime))
-    .addOption(new Option('--until <time>', 'rejected before this ISO time').argParser(parseTime));
+    .addOption(new Option('--since <time>', 'rejected at this ISO time or later').argParser(parseMs))
+    .addOption(new Option('--until <time>', 'rejected before this ISO time').argParser(parseMs));
 }
 
 function withClosing(command: Command, description: string): Command {
@@ -183,12 +184,6 @@ function connect(settings: Settings) {
 }
 
 const letters = (count: number): string => `${count} dead letter${count === 1 ? '' : 's'}`;
-
-function parseTime(text: string): number {
-  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('Give an ISO time such as 2026-11-22T10:00:00Z.');
-  return ms;
-}
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);

@@ -11,9 +11,15 @@ export function parseSeconds(text: string): number {
   return seconds;
 }
 
-/** `2026-11-01` or `2026-11-01T06:00:00Z`, UTC → ISO-8601 in whole seconds. */
-export function parseTime(text: string): string {
-  const ms = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('Give a UTC time such as 2026-11-01 or 2026-11-01T06:00:00Z.');
-  return isoSeconds(ms);
+/** `2026-11-01`, `2026-11-01T06:00:00Z` or with an offset as `+02:00`; without a time, midnight UTC → milliseconds since 1970. */
+export function parseMs(text: string): number {
+  const isShaped = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
+  const day = new Date(isShaped ? text.slice(0, 10) : Number.NaN);
+  // JavaScript takes 30 February for 2 March
+  const ms = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text.slice(0, 10)) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('Give a time such as 2026-11-01 or 2026-11-01T06:00:00Z.');
+  return ms;
 }
+
+/** As `parseMs` → ISO-8601 in whole seconds, UTC. */
+export const parseTime = (text: string): string => isoSeconds(parseMs(text));

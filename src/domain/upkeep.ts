@@ -6,7 +6,7 @@ export interface Upkeep {
   last: { fields: [member: string, score: string]; of: [set: string, hash: string][] }[];
   /** Fields that are too old, and the hashes they are removed from. */
   removed: { fields: string[]; hashes: string[] }[];
-  /** Keys by how long they live from now on. */
+  /** Keys by how long they live from now on; one that lives longer already does so. */
   lives: Map<number, string[]>;
   /** Sets that are told in a hash as `<origin> <from>`, those that then hold more than `most` members. An earlier `from` that stands there stays. */
   toldAbove: { hash: string; most: number; sets: [name: string, origin: string, from: number][] }[];

@@ -78,14 +78,10 @@ export interface QualityResult {
   seconds: number;
 }
 
-/** The parts of `batch_summary:<runId>` that come of the records. */
-export interface BatchInsights {
-  records_processed: Record<RecordTable, number>;
-}
-
 export interface Transformed {
   set: string;
-  insights: BatchInsights;
+  /** The rest of what was found is staged beside the records: it has no bound. */
+  insights: { records_processed: Record<RecordTable, number> };
   seconds: number;
 }
 
@@ -128,7 +124,7 @@ export interface BatchActivities {
   /** Stages the records. */
   transformTables(input: { set: string; window: BatchWindow }): Promise<Transformed>;
   /** Writes the records under the run's id, then moves the pointers, all at once. Safe to repeat. */
-  loadRecords(input: { set: string; insights: BatchInsights; report: RunReport }): Promise<Loaded>;
+  loadRecords(input: { set: string; report: RunReport }): Promise<Loaded>;
   /** Counts a failed run once, leaves its summary, drops what it staged and, when it was scheduled, raises the alert; how many scheduled runs have failed in a row. */
   recordFailure(report: RunReport, failure: { verdict: BatchVerdict | null; why: string }, isScheduled: boolean): Promise<number>;
   /** Pauses the schedule when that many failures in a row are too many. */

@@ -122,7 +122,7 @@ async function runOnce(input: BatchInput, progress: BatchProgress, report: RunRe
   Object.assign(report, { durations: { ...report.durations, transform } });
 
   await enter(progress, 'loading');
-  const loaded = await loadRecords({ set: records, insights, report });
+  const loaded = await loadRecords({ set: records, report });
   upsertSearchAttributes([{ key: keys.rowsLoaded, value: loaded.records }]);
   const durations = { ...report.durations, load: loaded.seconds };
   await enter(progress, 'done', loaded.records);

@@ -103,6 +103,15 @@ test('no history of a run carries a row, and each is short', async () => {
 /** With the payloads as text, they are base64 otherwise. */
 const decoded = (json: unknown): string => JSON.stringify(json, (key, value: unknown) => (key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString() : value));
 
+test('statuses that are more than Temporal carries do not hold up a run', async () => {
+  const paddings = await stack.db.query<{ id: number }>("INSERT INTO orders (total_amount, status) SELECT 0, repeat(n::text, 600000) FROM generate_series(1, 4) n RETURNING id");
+  const before = await latestRun();
+  await newRun(await newRun(before)); // the first may have been extracting
+  const { latest } = await told<{ latest: { order_insights: { status_distribution: Record<string, number> } } }>('batch', 'status');
+  assert.deepEqual(Object.keys(latest.order_insights.status_distribution).map(({ length }) => length).filter((length) => length > 1000), [600_000, 600_000, 600_000, 600_000]);
+  await stack.db.query('DELETE FROM orders WHERE id = ANY($1)', [paddings.map(({ id }) => id)]);
+});
+
 test('a backfill can be paused, resumed and cancelled; cancelled, nothing of it stays in work', async () => {
   const { from, to, ends } = pastDays(8);
   const before = await latestRun();

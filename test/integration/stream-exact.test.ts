@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import type { CdcProcessor } from '../../src/consumers/cdc/processor.ts';
 import type { Claim } from '../../src/consumers/processor.ts';
+import { names } from '../../src/domain/keys.ts';
 import { tableTopic } from '../../src/domain/topics.ts';
 import { limits } from '../rule-limits.ts';
 import { startRedis, type TestRedis } from '../redis.ts';
@@ -60,6 +61,19 @@ test('a customer is looked at from the first order on that a rule could fire for
   assert.deepEqual(await touched(), {});
   assert.deepEqual(await processor.apply(claim, orders.slice(-1)), { result: 'applied' });
   assert.deepEqual(await touched(), { 'stream:recent:orders:5': `shop.public.orders-0:${orders.length - 1} ${nowMs - 120_000}` });
+});
+
+test('what is dated ahead is kept until its own day is over, whatever comes after it', async () => {
+  await wipe();
+  const order = (id: number, date: string) => aChange({ after: anOrder({ id, customer_id: 5, order_date: date }), offset: id, commitMs: nowMs });
+  const claim: Claim = { topic: tableTopic('shop', 'orders'), partition: 0, epoch: 1, spec: 'rules', offset: null, expect: null };
+  for (const one of [order(0, '2026-12-24T08:00:00Z'), order(1, '2026-11-22T08:00:00Z')]) {
+    assert.deepEqual(await processor.apply(claim, [one]), { result: 'applied' });
+    for (const key of [names.activity('5'), 'stream:recent:orders:5']) {
+      const untilMs = nowMs + (await raw.pttl(keys.of(key)));
+      assert.ok(untilMs > Date.parse('2026-12-26T00:00:00Z'), `${key} until ${new Date(untilMs).toISOString()}`);
+    }
+  }
 });
 
 /** Field by field; what is 0 is left out. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { type DuckDb, openDuckDb, sqlText } from '../../src/adapters/duckdb.ts';
+import { type DuckDb, openDuckDb, parquetSql, sqlText } from '../../src/adapters/duckdb.ts';
 import { type RecordKind, transform } from '../../src/batch/transform.ts';
 import { expectedBatch } from '../batch-reference.ts';
 import { micros, type StagedShop, type Time, writeStaged } from '../staged-shop.ts';
@@ -74,7 +74,7 @@ const shops: fc.Arbitrary<StagedShop> = fc.tuple(ids(16), ids(16), ids(30), ids(
 );
 
 async function recordsIn(outDir: string, kind: RecordKind): Promise<Map<string, unknown>> {
-  const rows = await db.rows<{ id: string; record: string }>(`SELECT id, record FROM read_parquet(${sqlText(join(outDir, `${kind}.parquet`).replace(/[*?[]/g, '[$&]'))})`);
+  const rows = await db.rows<{ id: string; record: string }>(`SELECT id, record FROM ${parquetSql([join(outDir, `${kind}.parquet`)])}`);
   const found = new Map(rows.map(({ id, record }) => [id, Object.entries(JSON.parse(record) as object)]));
   assert.equal(found.size, rows.length, 'ids are unique');
   return found;

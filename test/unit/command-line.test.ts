@@ -17,6 +17,7 @@ const wrong: [args: string[], why: RegExp][] = [
   [['alerts', 'show', 'nonsense'], /nonsense is no alert/],
   [['backfill', '--from', '2026-11-05', '--to', '2026-11-01'], /must be before to/],
   [['backfill', '--from', '2026-11-05', '--to', '2099-11-01'], /is not over yet/],
+  [['backfill', '--from', '2026-02-30', '--to', '2026-03-02'], /Give a time such as/],
   [['batch', 'run', '--window-end', '2099-11-01'], /is not over yet/],
   [['bench', 'z'], /Allowed choices are a, b/],
   [['up', '--foreground', '--json'], /cannot be used with/],

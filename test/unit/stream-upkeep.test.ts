@@ -42,3 +42,11 @@ test('of a velocity only minutes that are over are removed', () => {
   const [{ fields, hashes } = { fields: [], hashes: [] }] = removed;
   assert.deepEqual([hashes, fields[0], fields.at(-1)], [[velocity], '20261122_1100', '20261122_0701']);
 });
+
+test('what is dated ahead lives until its own day and minute are over', () => {
+  const orders = tended(planOf('orders', { order_date: '2026-12-24T10:30:20Z' }));
+  const untilMs = Date.parse('2026-12-26T00:00:00Z') + hourMs;
+  assert.deepEqual(orders.lives.get(untilMs - nowMs), ['stream:recent:orders:7', 'realtime:customer:7:activity']);
+  const items = tended(planOf('order_items', { created_at: '2026-11-22T15:00:00Z' }));
+  assert.deepEqual(items.lives.get(5 * hourMs), ['realtime:product:9:velocity']);
+});

@@ -13,19 +13,28 @@ export const dayMs = 24 * 60 * minuteMs;
 export const activityKeptMs = 2 * dayMs;
 export const velocityKeptMs = 60 * minuteMs;
 
-/** Takes out of `plan` what belongs to windows that are over at `nowMs` (event time); how many moves that were, by name. */
-export function dropExpired(plan: WritePlan, nowMs: number): Map<string, number> {
+/**
+ * Takes out of `plan` what belongs to windows that are over at `nowMs` (event time). How many moves that were, by name, and when the last
+ * window of each hash that stays in the plan is over.
+ */
+export function dropExpired(plan: WritePlan, nowMs: number): { dropped: Map<string, number>; ends: Map<string, number> } {
   const dropped = new Map<string, number>();
+  const ends = new Map<string, number>();
   for (const [hash, fields] of plan.counters) {
     for (const field of fields.keys()) {
       const over = endOf(hash, field);
-      if (over === null || over[1] > nowMs) continue;
+      if (over === null) continue;
+      const [kind, ms] = over;
+      if (ms > nowMs) {
+        ends.set(hash, Math.max(ms, ends.get(hash) ?? 0));
+        continue;
+      }
       fields.delete(field);
-      dropped.set(over[0], (dropped.get(over[0]) ?? 0) + 1);
+      dropped.set(kind, (dropped.get(kind) ?? 0) + 1);
     }
     if (fields.size === 0) plan.counters.delete(hash);
   }
-  return dropped;
+  return { dropped, ends };
 }
 
 /** The first moment of the day before: activities go back to it. */

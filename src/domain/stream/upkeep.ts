@@ -33,10 +33,12 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
   const keptMs = slidingKeptMs(latenessMs);
   const from = { orders: activityFrom(nowMs), units: plan.firstCommitMs === null ? 0 : plan.firstCommitMs - keptMs };
   dropOld(plan, from);
-  const expired = dropExpired(plan, nowMs);
+  const { dropped, ends } = dropExpired(plan, nowMs);
   const hashes = new Set<string>();
+  /** Longer for what is dated ahead. */
+  const lifeMs = (hash: string): number => Math.max(ttlMs(hash, nowMs), (ends.get(hash) ?? 0) + graceMs - nowMs);
   for (const hash of plan.counters.keys()) if (hash.startsWith('realtime:')) hashes.add(hash);
-  if (expired.size > 0) plan.counters.set(expiredStats, expired);
+  if (dropped.size > 0) plan.counters.set(expiredStats, dropped);
   const upkeep: Upkeep = { trimmed: [], last: [], removed: [], lives: new Map(), toldAbove: [], told: [] };
   const last: Upkeep['last'][number]['of'] = [];
   const untidy = { orders: [] as string[], units: [] as string[], activities: [] as string[], velocities: [] as string[] };
@@ -49,13 +51,13 @@ export function tendWindows(plan: WritePlan, { nowMs, latenessMs, isUntidy = () 
     const hash = names.activity(name.slice(recentOrders('').length));
     hashes.add(hash);
     last.push([name, hash]);
-    put(upkeep.lives, activityKeptMs + graceMs, name);
+    put(upkeep.lives, lifeMs(hash), name);
     if (!isUntidy(name)) continue;
     untidy.orders.push(name);
     untidy.activities.push(hash);
   }
   for (const name of hashes) {
-    put(upkeep.lives, ttlMs(name, nowMs), name);
+    put(upkeep.lives, lifeMs(name), name);
     if (name.endsWith(':velocity') && isUntidy(name)) untidy.velocities.push(name);
   }
   for (const kind of ['orders', 'units'] as const) if (untidy[kind].length > 0) upkeep.trimmed.push({ hash: watched.touched, below: from[kind], sets: untidy[kind] });
