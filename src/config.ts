@@ -227,13 +227,17 @@ export function settingsEnvironment(loaded: Settings): Record<string, string> {
   );
 }
 
-function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
+/** Paths are relative to `cwd`, as those of other settings. */
+function withSecretFiles(env: Source, cwd: string): Source {
   const merged = { ...env };
   for (const name of allSecretNames) {
     const file = env[`${name}_FILE`];
     if (merged[name] || !file) continue;
-    if (!existsSync(file)) throw new ConfigError(`${name}_FILE names ${file}, which does not exist`);
-    merged[name] = readFileSync(file, 'utf8').trim();
+    try {
+      merged[name] = readFileSync(resolve(cwd, file), 'utf8').trim();
+    } catch (error) {
+      throw new ConfigError(`${name}_FILE names ${file}, which cannot be read: ${(error as Error).message}`);
+    }
   }
   return merged;
 }
@@ -258,8 +262,8 @@ export function loadStartSettings(env: Record<string, string | undefined> = envi
 type Source = Record<string, string | undefined>;
 
 function readSources(env: Source, cwd: string): { given: Source; dotenv: Source; recorded: Source; dataDir: string } {
-  const given = withSecretFiles(withoutEmpty(env));
-  const dotenv = withSecretFiles(withoutEmpty(readEnvFile(resolve(cwd, '.env'))));
+  const given = withSecretFiles(withoutEmpty(env), cwd);
+  const dotenv = withSecretFiles(withoutEmpty(readEnvFile(resolve(cwd, '.env'))), cwd);
   const dataDir = resolve(cwd, given['SLUICE_DATA_DIR'] ?? dotenv['SLUICE_DATA_DIR'] ?? settings.SLUICE_DATA_DIR.parse(undefined));
   return { given, dotenv, recorded: withoutEmpty(readEnvFile(secretsFile(dataDir))), dataDir };
 }
@@ -287,6 +291,7 @@ function withoutEmpty(env: Record<string, string | undefined>): Record<string, s
 /** The secret, or a ConfigError that says how to get it. */
 export function requireSecret(loaded: Settings, name: SecretName | (typeof givenSecretNames)[number]): Secret {
   const value = loaded[name];
-  if (!value) throw new ConfigError(`${name} is not set. Start the stack once (npm start generates it) or set it in the environment.`);
+  const isGenerated = !givenSecretNames.some((one) => one === name);
+  if (!value) throw new ConfigError(`${name} is not set. ${isGenerated ? 'Start the stack once (npm start generates it) or set it in the environment.' : 'Set it in the environment or in .env.'}`);
   return value;
 }

@@ -19,21 +19,25 @@ export function registerReset(program: Command): void {
       if (!yes && process.stdin.isTTY && !(await confirm(`Stop the stack and remove all its data in ${dataDir}?`))) {
         return console.log(json ? JSON.stringify({ removed: false, dataDir }) : 'Nothing was changed.');
       }
-      await stopStack(dataDir);
-      removeReadablePlace(dataDir);
-      removeData(dataDir);
-      console.log(json ? JSON.stringify({ removed: true, dataDir }) : `Removed the data in ${dataDir}.`);
+      let removed = false;
+      await stopStack(dataDir, () => {
+        removeReadablePlace(dataDir);
+        removed = removeData(dataDir);
+      });
+      console.log(json ? JSON.stringify({ removed, dataDir }) : removed ? `Removed the data in ${dataDir}.` : `No stack was ever started in ${dataDir}: nothing was removed.`);
     });
 }
 
-/** Only what the stack made: SLUICE_DATA_DIR may be a folder with other things in it. */
-function removeData(dataDir: string): void {
+/** Only what the stack made: SLUICE_DATA_DIR may be a folder with other things in it. False when no start has left its passwords there. */
+function removeData(dataDir: string): boolean {
+  if (!existsSync(secretsFile(dataDir))) return false;
   const { postgres, kafka, redis, temporal, logs, run, staging, scratch } = layoutOf(dataDir);
   for (const path of [postgres, kafka, redis, temporal, logs, run, staging, scratch, secretsFile(dataDir)]) rmSync(path, { recursive: true, force: true });
-  if (!existsSync(dataDir) || readdirSync(dataDir).length > 0) return;
+  if (readdirSync(dataDir).length > 0) return true;
   try {
     rmdirSync(dataDir);
   } catch (error) {
     if (errnoOf(error) !== 'EBUSY') throw error; // a volume is mounted there: it stays, empty
   }
+  return true;
 }

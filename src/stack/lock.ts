@@ -23,12 +23,12 @@ export async function tryLock(path: string, purpose: string): Promise<{ release:
   return { release: () => void server.close() };
 }
 
-/** Runs `work` while holding the lock; `onWait` is called once when it must be waited for. */
-export async function withLock<T>(path: string, purpose: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
+/** Runs `work` while holding the lock; `onWait` is called once when it must be waited for, until `signal`. */
+export async function withLock<T>(path: string, purpose: string, { onWait, signal }: { onWait: () => void; signal: AbortSignal }, work: () => Promise<T>): Promise<T> {
   let lock = await tryLock(path, purpose);
   if (!lock) onWait();
   while (!lock) {
-    await wait(pollMs);
+    await wait(pollMs, undefined, { signal });
     lock = await tryLock(path, purpose);
   }
   try {

@@ -18,6 +18,7 @@ import type { StackSettings } from './secrets.ts';
 import { searchAttributes } from './temporal.ts';
 
 const registerBudgetMs = 90_000;
+const insufficientPrivilege = '42501';
 
 export interface Preparation {
   schema: Promise<unknown>;
@@ -57,7 +58,8 @@ async function prepareSource(settings: StackSettings): Promise<string[]> {
     return await prepareDatabase(settings);
   } catch (error) {
     if (!(error instanceof PipelineError) || error.code !== 'postgres_refused') throw error;
-    throw refusal(`PostgreSQL at ${urlsOf(settings).postgres} refuses what sql/*.sql prepare: ${error.message}. POSTGRES_USER must be a superuser there`, error);
+    const hint = error.details['sqlstate'] === insufficientPrivilege ? '. POSTGRES_USER must be a superuser there' : '';
+    throw refusal(`PostgreSQL at ${urlsOf(settings).postgres} refuses what sql/*.sql prepare: ${error.message}${hint}`, error);
   }
 }
 

@@ -39,7 +39,7 @@ export interface RunStackOptions {
 
 /** What is still settling when the first change has been seen (the connector between its snapshot and the log) may take so long. */
 const settleBudgetMs = 30_000;
-/** npm and the terminal each pass a Ctrl-C on; only a signal that comes later than this means "again". */
+/** npm and the terminal each pass a Ctrl-C on; only one that comes later than this means "again". A second `sluice down` never does. */
 const echoMs = 1000;
 const rotateMs = 10_000;
 
@@ -123,9 +123,9 @@ function stopOnSignals(supervisor: Supervisor, say: Say): AbortController {
     if (firstAt === 0) {
       firstAt = Date.now();
       stop.abort();
-      say(`${name}: stopping everything (again: kill at once)`);
+      say(`${name}: stopping everything (${name === 'SIGINT' ? 'again' : 'SIGINT'}: kill at once)`);
       void supervisor.stop();
-    } else if (Date.now() - firstAt > echoMs) {
+    } else if (name === 'SIGINT' && Date.now() - firstAt > echoMs) {
       supervisor.kill();
       process.exit(1);
     }

@@ -66,7 +66,7 @@ export async function startStack({ settings, supervisor, progress, signal }: Sta
 /** Writes the heartbeat row and waits until the replica shows it, or a later one. */
 async function proveFlow(settings: StackSettings, signal: AbortSignal): Promise<void> {
   const db = connectAdmin(settings, settings.POSTGRES_DB);
-  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-start' });
+  const redis = connectRedis({ ...access.replica(settings), name: 'sluice-start', failFast: true });
   const { heartbeat } = createKeys(settings.REDIS_KEY_PREFIX);
   try {
     const [written] = await db.query<{ ms: string }>(
@@ -74,7 +74,7 @@ async function proveFlow(settings: StackSettings, signal: AbortSignal): Promise<
        ON CONFLICT (id) DO UPDATE SET ts = excluded.ts RETURNING floor(extract(epoch FROM ts) * 1000)::text AS ms`,
     );
     for (const deadline = Date.now() + proofBudgetMs; Date.now() < deadline; await wait(50, undefined, { signal })) {
-      const [stored] = await redis.strings([heartbeat]);
+      const [stored] = await redis.strings([heartbeat]).catch(() => []); // away: asked again
       if (stored && heartbeatMs(stored) >= Number(written?.ms)) return;
     }
   } finally {

@@ -9,18 +9,26 @@ import { stopLeftovers } from './supervisor.ts';
 
 /** The supervisor's own stages take at most 14.5 s. */
 const supervisorBudgetMs = 20_000;
+/** Others who stop it too hold the lock in passing. */
+const lockBudgetMs = 2000;
 
 /**
  * Resolves when nothing of it runs any more: true when something had to be stopped. Throws server_failed when a
- * supervisor runs that the record does not tell of: its data must not be taken for nobody's.
+ * supervisor runs that the record does not tell of: its data must not be taken for nobody's. `onStopped` runs
+ * before anybody can start it again.
  */
-export async function stopStack(dataDir: string): Promise<boolean> {
+export async function stopStack(dataDir: string, onStopped?: () => void): Promise<boolean> {
   const supervisor = readStackRecord(layoutOf(dataDir).stateFile)?.supervisor;
   const wasAlive = supervisor !== undefined && isAlive(supervisor);
   if (wasAlive) await endSupervisor(supervisor);
-  await requireNoSupervisor(dataDir);
-  const left = await stopLeftovers(dataDir);
-  return wasAlive || left.length > 0;
+  const lock = await lockOut(dataDir);
+  try {
+    const left = await stopLeftovers(dataDir);
+    onStopped?.();
+    return wasAlive || left.length > 0;
+  } finally {
+    lock?.release();
+  }
 }
 
 async function endSupervisor(supervisor: ProcessIdentity): Promise<void> {
@@ -30,10 +38,14 @@ async function endSupervisor(supervisor: ProcessIdentity): Promise<void> {
   while (isAlive(supervisor)) await wait(50);
 }
 
-async function requireNoSupervisor(dataDir: string): Promise<void> {
-  const lock = existsSync(dataDir) ? await tryLock(realpathSync(dataDir), 'stack') : { release: () => undefined };
-  if (!lock) {
+/** Nobody starts it until the lock is released; null when there is no folder to lock. */
+async function lockOut(dataDir: string): Promise<{ release: () => void } | null> {
+  if (!existsSync(dataDir)) return null;
+  const path = realpathSync(dataDir);
+  for (const deadline = Date.now() + lockBudgetMs; ; await wait(50)) {
+    const lock = await tryLock(path, 'stack');
+    if (lock) return lock;
+    if (Date.now() < deadline) continue;
     throw new PipelineError('server_failed', `A stack is starting or running in ${dataDir}, but its run/stack.json does not say which process it is: try again, or end its supervisor (node … sluice up) yourself.`);
   }
-  lock.release();
 }

@@ -14,7 +14,7 @@ import { stopStages, type ServerSpec } from './server-spec.ts';
 import { identityOf, isAlive, readStackRecord, unstarted, writeStackRecord, type ProcessName, type ProcessRecord } from './state-file.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
-const fullDiskMs = 1000;
+const publishAgainMs = 1000;
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
@@ -26,18 +26,24 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
   const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
   let proven = false;
   let stopped: Promise<void> | undefined;
-  for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 
   let again: NodeJS.Timeout | undefined;
-  /** On a full disk the record waits until there is space: what runs is not let go of. */
+  let wasTold = false;
+  const writeRecord = (): void => {
+    for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const processes = expected.map((name): ProcessRecord => (paused.has(name) ? { ...unstarted(name), state: 'paused' } : (supervised.get(name)?.record ?? unstarted(name))));
+    writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
+  };
+  /** A record that cannot be written (a full disk, a folder that is gone) is tried again: what runs is not let go of. */
   const publish = (): void => {
     clearTimeout(again);
-    const processes = expected.map((name): ProcessRecord => (paused.has(name) ? { ...unstarted(name), state: 'paused' } : (supervised.get(name)?.record ?? unstarted(name))));
     try {
-      writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
+      writeRecord();
+      wasTold = false;
     } catch (error) {
-      if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
-      again = setTimeout(publish, fullDiskMs).unref();
+      if (!wasTold) say(`${layout.stateFile} cannot be written (${errnoOf(error)}), so other commands do not see this stack as it is; trying again`);
+      wasTold = true;
+      again = setTimeout(publish, publishAgainMs).unref();
     }
   };
 
@@ -57,7 +63,7 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     }
   }
 
-  publish();
+  writeRecord();
   return {
     /** Starts a program and keeps it alive from then on. */
     start,
@@ -100,7 +106,11 @@ export async function stopLeftovers(dataDir: string): Promise<string[]> {
 async function stopProcess(one: ProcessRecord, budgetMs: number): Promise<void> {
   if (one.pid === null) return;
   const deadline = Date.now() + budgetMs;
-  process.kill(one.pid, one.name === 'postgres' ? 'SIGINT' : 'SIGTERM');
+  try {
+    process.kill(one.pid, one.name === 'postgres' ? 'SIGINT' : 'SIGTERM');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error; // it has ended by itself, or by another who stops the stack
+  }
   while (isAlive(one) && Date.now() < deadline) await wait(50);
   if (isAlive(one)) killGroup(one.pid);
   while (isAlive(one)) await wait(50);

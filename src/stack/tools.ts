@@ -79,7 +79,7 @@ const placeOf = ({ name, inputFile }: ToolSet, toolsDir: string): string => join
 async function settle(set: ToolSet, toolsDir: string, progress: Progress, signal: AbortSignal): Promise<string> {
   const final = placeOf(set, toolsDir);
   if (existsSync(final)) return final;
-  await withLock(toolsDir, set.name, () => progress.say(`${set.label}: another start is at it, waiting`), async () => {
+  await withLock(toolsDir, set.name, { onWait: () => progress.say(`${set.label}: another start is at it, waiting`), signal }, async () => {
     if (existsSync(final)) return;
     const aside = `${final}.part`;
     rmSync(aside, { recursive: true, force: true });

@@ -15,7 +15,7 @@ test('a lock is held by one, per path and purpose', async () => {
   (await tryLock(path, 'another'))?.release();
 
   let waited = 0;
-  const second = withLock(path, 'test', () => (waited += 1), async () => 'done');
+  const second = withLock(path, 'test', { onWait: () => void (waited += 1), signal: new AbortController().signal }, async () => 'done');
   await new Promise((resolve) => setImmediate(resolve));
   held.release();
   assert.equal(await second, 'done');

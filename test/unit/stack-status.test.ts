@@ -1,13 +1,16 @@
 /** Goal: a stack is called healthy only when everything runs and changes flow, and what is not so is named. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { PipelineError } from '../../src/domain/errors.ts';
 import { tryLock } from '../../src/stack/lock.ts';
+import { readStackRecord } from '../../src/stack/state-file.ts';
 import { heartbeatMs, problemsOf } from '../../src/stack/status.ts';
 import { stopStack } from '../../src/stack/stop-stack.ts';
+import { createSupervisor } from '../../src/stack/supervisor.ts';
+import { runSluice } from '../stack.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sluice-status-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -67,4 +70,34 @@ test('a running supervisor whose record cannot be read is not taken for a stoppe
   await assert.rejects(stopStack(dir), (error) => error instanceof PipelineError && error.message.includes(dir));
   lock?.release();
   assert.equal(await stopStack(join(dir, 'absent')), false);
+});
+
+test('nobody starts a stack while what it left is removed', async () => {
+  let lock: unknown = 'not asked';
+  await stopStack(dir, () => void (lock = tryLock(realpathSync(dir), 'stack')));
+  assert.equal(await lock, null);
+});
+
+test('a supervisor whose data folder is removed, or cannot be written, says so and goes on', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-supervisor-'));
+  const said: string[] = [];
+  const supervisor = createSupervisor(root, (line) => said.push(line), ['redis'], async () => undefined);
+  rmSync(root, { recursive: true });
+  supervisor.markProven();
+  assert.equal(readStackRecord(join(root, 'run', 'stack.json'))?.proven, true);
+  rmSync(join(root, 'run'), { recursive: true });
+  writeFileSync(join(root, 'run'), '');
+  supervisor.markProven();
+  supervisor.markProven();
+  assert.deepEqual(said.map((line) => /cannot be written \((\w+)\)/.exec(line)?.[1]), ['EEXIST']);
+  await supervisor.stop();
+  rmSync(root, { recursive: true });
+});
+
+test('reset leaves a folder alone in which no stack was started', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-foreign-'));
+  mkdirSync(join(root, 'redis'));
+  const { code, stdout } = await runSluice({ SLUICE_DATA_DIR: root }, ['reset', '--yes', '--json']);
+  assert.deepEqual([code, JSON.parse(stdout), existsSync(join(root, 'redis'))], [0, { removed: false, dataDir: root }, true]);
+  rmSync(root, { recursive: true });
 });
