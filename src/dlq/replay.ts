@@ -84,7 +84,8 @@ async function replayChunk({ producer, topic, failpoint }: ReplayDeps, chunk: Fo
       originTopic,
       part.map(({ letter, record: { key, value } }) => ({ partition, key, value, headers: formatReplay({ of: letter.origin.offset, generation: letter.origin.generation }) })),
     );
-    const first = stored.get(partition)!;
+    const first = stored.get(partition);
+    if (first === undefined) throw new PipelineError('kafka_refused', `${originTopic} has no partition ${partition} any more, where ${part.length} of the chosen letters come from: discard them (sluice dlq discard), then replay the rest`);
     for (const [i, { letter, record }] of part.entries()) {
       const resolution = { kind: 'resolution', origin: letter.origin, how: 'replayed', by, at, note, replayOffset: first + BigInt(i) } as const;
       resolutions.push({ key: record.key, value: null, headers: formatDeadLetter(resolution) });
@@ -106,7 +107,7 @@ function byPartition(chunk: Found[]): Found[][] {
   return [...parts.values()].map((part) => part.sort((a, b) => Number(a.letter.origin.offset - b.letter.origin.offset)));
 }
 
-/** Resolves when the fences are past the replays. Throws PipelineError `consumer_behind` when none moves for `patienceMs`. */
+/** Resolves when the fences are past the replays. Throws PipelineError `consumer_behind` when none that is still before its replay moves for `patienceMs`. */
 export async function awaitJudged({ redis, keys }: Pick<ReplayDeps, 'redis' | 'keys'>, replayed: Replayed[], patienceMs: number, onProgress: (partitionsLeft: number) => void): Promise<void> {
   let seen = '';
   let movedMs = performance.now();
@@ -115,8 +116,9 @@ export async function awaitJudged({ redis, keys }: Pick<ReplayDeps, 'redis' | 'k
     const waiting = replayed.filter(({ offset }, i) => BigInt(fences[i] ?? 0) <= offset);
     if (waiting.length === 0) return;
     onProgress(waiting.length);
-    if (fences.join() !== seen) movedMs = performance.now();
-    seen = fences.join();
+    const before = fences.filter((fence, i) => BigInt(fence ?? 0) <= replayed[i]!.offset).join();
+    if (before !== seen) movedMs = performance.now();
+    seen = before;
     if (performance.now() - movedMs > patienceMs) {
       throw new PipelineError(
         'consumer_behind',

@@ -82,6 +82,8 @@ export function createPipeline(deps: PipelineDeps) {
     isBehind: () => isBehind,
     /** Whether what differs may be on its way: the pipeline is behind, or there was no moment without traffic. */
     isOpen: () => isBehind || wasWritten,
+    /** Says that something was compared beside the traffic. */
+    leaveOpen: (): void => void (wasWritten = true),
     /** Waits until a heartbeat written after the call has passed, then until every partition is past what it had by then. */
     caughtUp: async (): Promise<boolean> => (await reachEnds()) !== null,
     /**
@@ -91,7 +93,7 @@ export function createPipeline(deps: PipelineDeps) {
     afterWait: async <T extends { differences: unknown[] }>(compare: () => Promise<T>): Promise<T> => {
       const before = await reachEnds();
       const compared = await compare();
-      wasWritten = compared.differences.length > 0 && !isDeepStrictEqual(before?.map(({ high }) => high), (await reachEnds())?.map(({ high }) => high));
+      wasWritten ||= compared.differences.length > 0 && !isDeepStrictEqual(before?.map(({ high }) => high), (await reachEnds())?.map(({ high }) => high));
       return compared;
     },
     /**

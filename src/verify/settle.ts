@@ -24,8 +24,25 @@ const provenTries = 2;
 const holdTries = 3;
 const chunkIds = 100;
 
-/** The differences among `ids` that are real. At most 3 holds and a few waits, however busy the source is. */
+const parkedTries = 3;
+
+/**
+ * The differences among `ids` that are real. At most 3 holds and a few waits, however busy the source is; again as long as rows are found
+ * that were parked after the walk over all keys, and add to what differs.
+ */
 export async function settle<D extends Difference>(check: Check<D>, ids: string[], comparison: Comparison): Promise<D[]> {
+  let real = await settleOnce(check, ids, comparison);
+  for (let tries = 1; real.length > 0 && (await comparison.parked.findMore()); tries += 1) {
+    if (tries === parkedTries) {
+      comparison.pipeline.leaveOpen();
+      break;
+    }
+    real = await settleOnce(check, ids, comparison);
+  }
+  return real;
+}
+
+async function settleOnce<D extends Difference>(check: Check<D>, ids: string[], comparison: Comparison): Promise<D[]> {
   if (ids.length === 0) return [];
   const { source, pipeline, drift } = comparison;
   await drift.refresh();
@@ -35,16 +52,16 @@ export async function settle<D extends Difference>(check: Check<D>, ids: string[
     open = [...(await read(open)).keys()];
     if (open.length > 0) await pause(quickPauseMs);
   }
-  const real: D[] = [];
+  let real: D[] = [];
   for (let tries = 0; tries < provenTries && open.length > 0; tries += 1) {
     const before = await read(open);
     const caughtUp = await pipeline.caughtUp();
     const after = await read([...before.keys()]);
     const isReal = (id: string, { version }: Reading<D>): boolean => !caughtUp || version === before.get(id)?.version;
-    real.push(...[...after].flatMap(([id, reading]) => (isReal(id, reading) ? reading.differences : [])));
+    real = real.concat([...after].flatMap(([id, reading]) => (isReal(id, reading) ? reading.differences : [])));
     open = [...after].flatMap(([id, reading]) => (isReal(id, reading) ? [] : [id]));
   }
-  return open.length === 0 ? real : [...real, ...(await settleAtHold(check, open, comparison))];
+  return open.length === 0 ? real : real.concat(await settleAtHold(check, open, comparison));
 }
 
 /** For what is written so often that it never stands still between two reads. */
@@ -59,7 +76,11 @@ async function settleAtHold<D extends Difference>(check: Check<D>, ids: string[]
     if (differing?.size === 0) return [];
     last = differing ?? last;
   }
-  return [...(last ?? (await readDiffering(check, ids, comparison, source))).values()].flatMap(({ differences }) => differences);
+  if (!last) {
+    last = await readDiffering(check, ids, comparison, source);
+    if (last.size > 0) pipeline.leaveOpen();
+  }
+  return [...last.values()].flatMap(({ differences }) => differences);
 }
 
 async function readDiffering<D extends Difference>(check: Check<D>, ids: string[], { parked, drift }: Comparison, source: Queryable): Promise<Map<string, Reading<D>>> {

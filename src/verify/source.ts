@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Queryable } from '../adapters/postgres.ts';
+import { PipelineError } from '../domain/errors.ts';
 
 export interface SourceTable {
   table: string;
@@ -148,7 +149,7 @@ const isoSql = (time: string): string => `
 
 /** Customer id → order id → score, for the customers that have orders. `without`: ids of orders. */
 export async function readCustomerOrders(source: Queryable, ids: string[], without: string[]): Promise<Map<string, Map<string, string>>> {
-  const rows = await source.query<{ customer: string; member: string; score: string }>(customerOrdersSql, [ids.filter(isBigint), without]);
+  const rows = await counted(source.query<{ customer: string; member: string; score: string }>(customerOrdersSql, [ids.filter(isBigint), without]));
   const sets = new Map<string, Map<string, string>>();
   for (const { customer, member, score } of rows) {
     const members = sets.get(customer) ?? new Map<string, string>();
@@ -165,9 +166,22 @@ export interface Counter {
 
 /** Counters of products that were sold. `without`: ids of order_items. */
 export async function readProductCounters(source: Queryable, ids: string[], without: string[]): Promise<(Omit<Counter, 'hash'> & { product: string })[]> {
-  return source.query(productCountersSql, [ids.filter(isBigint), without]);
+  return counted(source.query(productCountersSql, [ids.filter(isBigint), without]));
 }
 
 /** Every counter of a whole table at one moment, ordered. `without`: table → ids of rows. */
 export const readAggregates = (source: Queryable, without: (table: string) => string[]): Promise<Counter[]> =>
-  source.query<Counter>(aggregatesSql, sourceTables.map(({ table }) => without(table)));
+  counted(source.query<Counter>(aggregatesSql, sourceTables.map(({ table }) => without(table))));
+
+/** undefined_column, undefined_function (as of text and number), cannot_coerce. */
+const otherColumns = new Set(['42703', '42883', '42846']);
+
+/** Error `source_refused` when a column that is counted is gone, or something else by now. */
+async function counted<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof PipelineError) || !otherColumns.has(String(error.details['sqlstate']))) throw error;
+    throw new PipelineError('source_refused', `PostgreSQL cannot say what sets and counters should be: a column that they are made of is gone or of another type (${String(error.details['sqlstate'])}). sluice status names it; restore it, then verify again`, { cause: error });
+  }
+}

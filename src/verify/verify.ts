@@ -39,6 +39,8 @@ export interface VerifyReport {
 const suspectsMax = 2_000;
 const differencesMax = 1_000;
 const shareMsMax = 5_000;
+/** With a great many parked rows: how much longer a share is used than it took. */
+const sharePauses = 10;
 const pagesInWork = 2;
 
 /** `tell` hears how far it is. Errors: those of the servers. */
@@ -116,16 +118,18 @@ async function runCheck<D extends Difference>(check: Check<D>, name: string, str
   let suspects = strays;
   let checked = 0;
   const settleAll = async (): Promise<void> => {
-    report.differences.push(...(await settle(check, suspects, comparison)));
+    report.differences = report.differences.concat(await settle(check, suspects, comparison));
     suspects = [];
     report.stopped ||= report.differences.length >= differencesMax;
   };
   let share = await parked.share();
-  let shareMs = performance.now();
+  let shareDueMs = performance.now() + shareMsMax;
   const read = async (ids: string[]) => {
-    if (performance.now() - shareMs > shareMsMax) {
-      shareMs = performance.now();
+    const nowMs = performance.now();
+    if (nowMs > shareDueMs) {
+      shareDueMs = Number.POSITIVE_INFINITY;
       share = await parked.share();
+      shareDueMs = performance.now() + Math.max(shareMsMax, sharePauses * (performance.now() - nowMs));
     }
     return { ids, readings: await check.read(ids, deps.db, share) };
   };
@@ -149,7 +153,7 @@ async function addWholeTables(report: CheckReport<AmountDifference>, { deps, com
   const startMs = performance.now();
   const { method, checked, differences } = await checkAggregates(deps, comparison);
   report.checked += checked;
-  report.differences.push(...differences);
+  report.differences = report.differences.concat(differences);
   report.elapsedMs += Math.round(performance.now() - startMs);
   return method;
 }

@@ -183,6 +183,9 @@ test('a counted column that is gone parks what changes, is told, and is no reaso
       await sql('UPDATE products SET price = price + 1 WHERE id = 1');
       await until('the column is named', async () => (await why('products')).startsWith('column category is missing: restore it'));
       await until('the change waits', async () => (await dead('products')) === 1);
+      const verify = await stack.sluice('verify');
+      assert.equal(verify.code, 1);
+      assert.match(verify.stderr, /a column that they are made of is gone or of another type \(42703\)\. sluice status names it/);
       const refused = await stack.sluice('resync', 'products');
       assert.equal(refused.code, 1);
       assert.match(refused.stdout + refused.stderr, /products cannot be read again: column category is missing: restore it first/);

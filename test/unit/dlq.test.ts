@@ -4,13 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RedisStore } from '../../src/adapters/redis.ts';
 import { formatContent, formatLetters } from '../../src/cli/dlq-report.ts';
 import { decodeTableEvent } from '../../src/domain/change-event.ts';
 import { formatDeadLetter, parseDeadLetter, type Letter, type Origin, type Resolution } from '../../src/domain/dead-letter.ts';
+import { PipelineError } from '../../src/domain/errors.ts';
+import { createKeys } from '../../src/domain/keys.ts';
 import { afterDiscard, formatMark, parseMark, settleParked } from '../../src/domain/parked.ts';
 import { formatReplay } from '../../src/domain/replay.ts';
 import { orders } from '../../src/domain/tables/orders.ts';
 import { Ledger, type DeadLetter } from '../../src/dlq/ledger.ts';
+import { awaitJudged } from '../../src/dlq/replay.ts';
 import { selectLetters } from '../../src/dlq/select.ts';
 import { aChange, aRecord } from '../builders.ts';
 
@@ -143,4 +147,12 @@ test('a processor whose letters another writes takes a replay of that one’s ge
   assert.equal(kindAfter(5, '7:9:2'), 'change');
   assert.equal(kindAfter(2, '7:9:2'), 'tombstone', 'a letter of before the other read the table again');
   assert.equal(kindAfter(5, '7:9:1'), 'tombstone', 'a mark of before this one did');
+});
+
+test('a replay in a partition that stands still is given up, whatever goes on in those that are judged', async () => {
+  let moving = 10n;
+  const redis = { strings: async (): Promise<string[]> => [String((moving += 1n)), '5'] } as unknown as RedisStore;
+  const replayed = [{ topic: 'a', partition: 0, offset: 3n }, { topic: 'a', partition: 1, offset: 7n }];
+  const why = (error: unknown): boolean => error instanceof PipelineError && error.code === 'consumer_behind' && error.message.includes('(a-1)');
+  await assert.rejects(awaitJudged({ redis, keys: createKeys('') }, replayed, 300, () => undefined), why);
 });
