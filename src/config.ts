@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { Secret } from './domain/secret.ts';
-import { halfGiven } from './domain/setting-pairs.ts';
+import { unsound } from './domain/setting-pairs.ts';
 
 const environment: Record<string, string | undefined> = process.env;
 
@@ -278,7 +278,7 @@ const paths = ['SLUICE_TOOLS_DIR', 'BATCH_STAGING_DIR', 'ALERT_ROUTES_FILE', 'PO
 function parseSettings(values: Source, { said, dataDir, cwd }: { said: Source; dataDir: string; cwd: string }): Settings {
   const parsed = settingsSchema.safeParse({ ...usualPorts(values), ...values });
   const told = (name: string, message: string): string => `${name}: ${message}. ${settings[name as keyof typeof settings]?.description ?? ''}`;
-  const lines = parsed.success ? halfGiven(parsed.data).filter(({ setting }) => said[setting] !== undefined).map(({ setting, needs }) => told(setting, `needs ${needs} too`)) : parsed.error.issues.map((issue) => told(String(issue.path[0]), issue.message));
+  const lines = parsed.success ? unsound(parsed.data, said).map(({ setting, why }) => told(setting, why)) : parsed.error.issues.map((issue) => told(String(issue.path[0]), issue.message));
   if (!parsed.success || lines.length > 0) throw new ConfigError(`Bad configuration:\n  ${lines.join('\n  ')}\nSet it in the environment or in .env (see .env.example).`);
   const { data } = parsed;
   return { ...data, SLUICE_DATA_DIR: dataDir, ...Object.fromEntries(paths.flatMap((name) => (data[name] === undefined ? [] : [[name, resolve(cwd, data[name])]]))) };

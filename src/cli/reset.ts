@@ -20,10 +20,11 @@ export function registerReset(program: Command): void {
         return console.log(json ? JSON.stringify({ removed: false, dataDir }) : 'Nothing was changed.');
       }
       let removed = false;
-      await stopStack(dataDir, () => {
+      const onStopped = (): void => {
         removeReadablePlace(dataDir);
         removed = removeData(dataDir);
-      });
+      };
+      await stopStack(dataDir, { onStopped });
       console.log(json ? JSON.stringify({ removed, dataDir }) : removed ? `Removed the data in ${dataDir}.` : `No stack was ever started in ${dataDir}: nothing was removed.`);
     });
 }

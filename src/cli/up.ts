@@ -5,7 +5,6 @@ import { Option, type Command } from 'commander';
 import { ConfigError, loadSettings, loadStartSettings, type Settings } from '../config.ts';
 import { examineBeforeStart } from '../doctor/examine.ts';
 import { PipelineError } from '../domain/errors.ts';
-import { alertDeps } from '../main/alert-deps.ts';
 import { inProject, layoutOf, projectRoot } from '../stack/project.ts';
 import { runStack, type RunStackOptions } from '../stack/run-stack.ts';
 import { readStackRecord, isAlive } from '../stack/state-file.ts';
@@ -108,7 +107,6 @@ async function requireSoundServers(settings: Settings, print: (line: string) => 
 /** A healthy stack that was asked to stop is a success; a start that failed has said why. */
 async function supervise(settings: Settings, options: RunStackOptions): Promise<number> {
   try {
-    alertDeps(settings); // settings that contradict each other, before the worker finds them when all servers run
     await requireSoundServers(settings, options.print);
     return (await runStack(settings, options)) ? 0 : 1;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Settings that mean nothing, or something else than was meant, without another one. Pure. */
+/** Settings that mean nothing, or something else than was meant, without another one or beside its value. Pure. */
 
 /** As they are resolved; a setting that was not given is absent. */
 export type GivenSettings = Partial<Record<string, unknown>>;
@@ -33,10 +33,22 @@ const pairs: readonly Pair[] = [
   ...['TEMPORAL_TLS_CA_FILE', 'TEMPORAL_TLS_CERT_FILE', 'TEMPORAL_TLS_KEY_FILE', 'TEMPORAL_API_KEY'].map((name) => pair(name, 'TEMPORAL_TLS=on', is('TEMPORAL_TLS', 'on'))),
   pair('TEMPORAL_TLS_CERT_FILE', 'TEMPORAL_TLS_KEY_FILE'),
   pair('TEMPORAL_TLS_KEY_FILE', 'TEMPORAL_TLS_CERT_FILE'),
+  pair('ALERT_WEBHOOK_URL', 'ALERT_WEBHOOK_SECRET'),
 ];
 
-/** The settings that were given without what they need, each once, with what that is. */
-export function halfGiven(values: GivenSettings): { setting: string; needs: string }[] {
-  const missing = pairs.filter((one) => one.isGiven(values) && !one.isThere(values));
-  return missing.filter(({ setting }, i) => missing.findIndex((one) => one.setting === setting) === i).map(({ setting, needs }) => ({ setting, needs }));
+/** The first must be less than the second, in the unit of the first. */
+const lessThan: readonly { setting: string; than: string; unit: number; why: string }[] = [
+  { setting: 'ALERT_ESCALATE_L2_SECONDS', than: 'ALERT_ESCALATE_L3_SECONDS', unit: 1, why: 'levels follow each other' },
+  { setting: 'ALERT_GAP_SECONDS', than: 'ALERT_QUIET_SECONDS', unit: 1, why: 'an alert that is over would take up crossings that nobody is told of' },
+  { setting: 'ALERT_TIMEOUT_MS', than: 'ALERT_DELIVERY_SECONDS', unit: 1000, why: 'a channel that hangs would not be told from one that nobody has tried' },
+];
+
+/** What is wrong with settings that are each valid, each setting once. `said`: only what was said now must have what it needs. */
+export function unsound(values: GivenSettings, said: GivenSettings): { setting: string; why: string }[] {
+  const missing = pairs.filter((one) => one.isGiven(values) && !one.isThere(values) && said[one.setting] !== undefined).map(({ setting, needs }) => ({ setting, why: `needs ${needs} too` }));
+  const contrary = lessThan
+    .filter(({ setting, than, unit }) => Number(values[setting]) >= unit * Number(values[than]))
+    .map(({ setting, than, why }) => ({ setting, why: `${String(values[setting])} must be less than ${than} (${String(values[than])}): ${why}` }));
+  const found = [...missing, ...contrary];
+  return found.filter(({ setting }, i) => found.findIndex((one) => one.setting === setting) === i);
 }

@@ -9,19 +9,17 @@ import { stopLeftovers } from './supervisor.ts';
 
 /** The supervisor's own stages take at most 14.5 s. */
 const supervisorBudgetMs = 20_000;
-/** Others who stop it too hold the lock in passing. */
-const lockBudgetMs = 2000;
 
 /**
  * Resolves when nothing of it runs any more: true when something had to be stopped. Throws server_failed when a
  * supervisor runs that the record does not tell of: its data must not be taken for nobody's. `onStopped` runs
- * before anybody can start it again.
+ * before anybody can start it again; `lockBudgetMs`: how long another one who stops it is waited for.
  */
-export async function stopStack(dataDir: string, onStopped?: () => void): Promise<boolean> {
+export async function stopStack(dataDir: string, { onStopped, lockBudgetMs = supervisorBudgetMs }: { onStopped?: () => void; lockBudgetMs?: number } = {}): Promise<boolean> {
   const supervisor = readStackRecord(layoutOf(dataDir).stateFile)?.supervisor;
   const wasAlive = supervisor !== undefined && isAlive(supervisor);
   if (wasAlive) await endSupervisor(supervisor);
-  const lock = await lockOut(dataDir);
+  const lock = await lockOut(dataDir, lockBudgetMs);
   try {
     const left = await stopLeftovers(dataDir);
     onStopped?.();
@@ -39,10 +37,10 @@ async function endSupervisor(supervisor: ProcessIdentity): Promise<void> {
 }
 
 /** Nobody starts it until the lock is released; null when there is no folder to lock. */
-async function lockOut(dataDir: string): Promise<{ release: () => void } | null> {
+async function lockOut(dataDir: string, budgetMs: number): Promise<{ release: () => void } | null> {
   if (!existsSync(dataDir)) return null;
   const path = realpathSync(dataDir);
-  for (const deadline = Date.now() + lockBudgetMs; ; await wait(50)) {
+  for (const deadline = Date.now() + budgetMs; ; await wait(50)) {
     const lock = await tryLock(path, 'stack');
     if (lock) return lock;
     if (Date.now() < deadline) continue;

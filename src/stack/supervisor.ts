@@ -61,9 +61,10 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     for (const { names, budgetMs } of stopStages) {
       await Promise.all(names.flatMap((name) => supervised.get(name)?.stop(budgetMs) ?? []));
     }
+    clearTimeout(again);
   }
 
-  writeRecord();
+  publish();
   return {
     /** Starts a program and keeps it alive from then on. */
     start,

@@ -82,7 +82,7 @@ export async function verify(deps: PipelineDeps, tell: (progress: Progress) => v
     aggregates: { ...aggregates, method },
     parked: await parked.left(),
     drift: drifting,
-    behind: pipeline.isOpen(),
+    behind: pipeline.isBehind() || (!isEqual && pipeline.isOpen()),
   };
 }
 

@@ -55,9 +55,9 @@ test('a worker refuses settings of alerts that contradict each other, and names 
   const refused: [Record<string, string>, RegExp][] = [
     [{ ALERT_ROUTES_FILE: file }, /ALERT_ROUTES_FILE .*routes\.json:\n {2}routes\[0\]\.types\[0\]: "nothing"/],
     [{ ALERT_ROUTES_FILE: join(root, 'nowhere') }, /which cannot be read/],
-    [{ ALERT_WEBHOOK_URL: url }, /ALERT_WEBHOOK_SECRET is not set/],
-    [{ ALERT_ESCALATE_L3_SECONDS: '300' }, /must be more than ALERT_ESCALATE_L2_SECONDS/],
-    [{ ALERT_DELIVERY_SECONDS: '10' }, /ALERT_TIMEOUT_MS \(10000\) must be less than ALERT_DELIVERY_SECONDS/],
+    [{ ALERT_WEBHOOK_URL: url }, /ALERT_WEBHOOK_URL: needs ALERT_WEBHOOK_SECRET too/],
+    [{ ALERT_ESCALATE_L3_SECONDS: '300' }, /ALERT_ESCALATE_L2_SECONDS: 300 must be less than ALERT_ESCALATE_L3_SECONDS \(300\)/],
+    [{ ALERT_DELIVERY_SECONDS: '10' }, /ALERT_TIMEOUT_MS: 10000 must be less than ALERT_DELIVERY_SECONDS \(10\)/],
     [{ ALERT_GAP_SECONDS: '1800' }, /must be less than ALERT_QUIET_SECONDS/],
     [{ ALERT_SLACK_URL: 'ftp://example.org/token' }, /ALERT_SLACK_URL: an address such as/],
     [{ ALERT_SLACK_URL: 'https://user:token@example.org' }, /without user and password/],

@@ -67,14 +67,14 @@ test('a running supervisor whose record cannot be read is not taken for a stoppe
   writeFileSync(join(dir, 'run', 'stack.json'), '');
   assert.equal(await stopStack(dir), false);
   const lock = await tryLock(realpathSync(dir), 'stack');
-  await assert.rejects(stopStack(dir), (error) => error instanceof PipelineError && error.message.includes(dir));
+  await assert.rejects(stopStack(dir, { lockBudgetMs: 100 }), (error) => error instanceof PipelineError && error.message.includes(dir));
   lock?.release();
   assert.equal(await stopStack(join(dir, 'absent')), false);
 });
 
 test('nobody starts a stack while what it left is removed', async () => {
   let lock: unknown = 'not asked';
-  await stopStack(dir, () => void (lock = tryLock(realpathSync(dir), 'stack')));
+  await stopStack(dir, { onStopped: () => void (lock = tryLock(realpathSync(dir), 'stack')) });
   assert.equal(await lock, null);
 });
 
