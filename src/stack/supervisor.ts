@@ -26,26 +26,11 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
   const self = identityOf(process.pid) ?? { pid: process.pid, startTime: '' };
   let proven = false;
   let stopped: Promise<void> | undefined;
-
-  let again: NodeJS.Timeout | undefined;
-  let wasTold = false;
-  const writeRecord = (): void => {
+  const { publish, end } = keepWritten(layout.stateFile, say, () => {
     for (const folder of [layout.logs, layout.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const processes = expected.map((name): ProcessRecord => (paused.has(name) ? { ...unstarted(name), state: 'paused' } : (supervised.get(name)?.record ?? unstarted(name))));
     writeStackRecord(layout.stateFile, { supervisor: self, proven, processes });
-  };
-  /** A record that cannot be written (a full disk, a folder that is gone) is tried again: what runs is not let go of. */
-  const publish = (): void => {
-    clearTimeout(again);
-    try {
-      writeRecord();
-      wasTold = false;
-    } catch (error) {
-      if (!wasTold) say(`${layout.stateFile} cannot be written (${errnoOf(error)}), so other commands do not see this stack as it is; trying again`);
-      wasTold = true;
-      again = setTimeout(publish, publishAgainMs).unref();
-    }
-  };
+  });
 
   async function start(spec: ServerSpec): Promise<void> {
     if (stopped) throw new PipelineError('server_failed', `${spec.name} is not started: the stack is stopping`);
@@ -61,7 +46,7 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     for (const { names, budgetMs } of stopStages) {
       await Promise.all(names.flatMap((name) => supervised.get(name)?.stop(budgetMs) ?? []));
     }
-    clearTimeout(again);
+    end();
   }
 
   publish();
@@ -89,6 +74,24 @@ export function createSupervisor(dataDir: string, say: Say, expected: ProcessNam
     stop: (): Promise<void> => (stopped ??= stopInOrder()),
     kill: (): void => supervised.forEach((one) => one.kill()),
   };
+}
+
+/** A record that cannot be written (a full disk, a folder that is gone) is tried again, until the end: what runs is not let go of. */
+function keepWritten(path: string, say: Say, write: () => void): { publish: () => void; end: () => void } {
+  let again: NodeJS.Timeout | undefined;
+  let wasTold = false;
+  const publish = (): void => {
+    clearTimeout(again);
+    try {
+      write();
+      wasTold = false;
+    } catch (error) {
+      if (!wasTold) say(`${path} cannot be written (${errnoOf(error)}), so other commands do not see this stack as it is; trying again`);
+      wasTold = true;
+      again = setTimeout(publish, publishAgainMs).unref();
+    }
+  };
+  return { publish, end: () => clearTimeout(again) };
 }
 
 const budgetOf = (name: ProcessName): number => stopStages.find(({ names }) => names.includes(name))!.budgetMs;
