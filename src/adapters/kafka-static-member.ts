@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { PartitionAssigners, type PartitionAssigner } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
+import { partitionName } from '../domain/topics.ts';
 
 type MakeRequest = (payload: object) => unknown;
 type LookupRequest = (apiKey: number, definition: unknown) => MakeRequest;
@@ -16,8 +17,14 @@ interface BrokerInside {
   leaveGroup: () => Promise<unknown>;
 }
 
+interface TopicOffsets {
+  topic: string;
+  partitions: { partition: number; offset?: string }[];
+}
+
 interface ClusterInside {
   brokerPool: { createBroker: (options: object) => BrokerInside };
+  fetchTopicsOffset: (asked: TopicOffsets[]) => Promise<TopicOffsets[]>;
 }
 
 /** Kafka's API keys of JoinGroup, Heartbeat and SyncGroup. LeaveGroup is never sent; OffsetCommit v5 has no place for the id. */
@@ -29,13 +36,24 @@ const carriesInstanceId = new Set([11, 12, 14]);
  * It would be given that whatever it subscribes to by now; so its id names the topics too, and with others it is a new member.
  */
 export const staticMember = (instanceId: string, topics: readonly string[]): PartitionAssigner => (config) => {
-  const { brokerPool } = config.cluster as unknown as Partial<ClusterInside>;
-  if (typeof brokerPool?.createBroker !== 'function') throw unknownDriver();
+  const cluster = config.cluster as unknown as ClusterInside;
+  const { brokerPool, fetchTopicsOffset } = cluster as Partial<ClusterInside>;
+  if (typeof brokerPool?.createBroker !== 'function' || typeof fetchTopicsOffset !== 'function') throw unknownDriver();
+  cluster.fetchTopicsOffset = async (asked) => withGone(asked, await fetchTopicsOffset.call(cluster, asked));
   const { createBroker } = brokerPool;
   const ofTopics = createHash('sha256').update(topics.toSorted().join()).digest('hex').slice(0, 8);
   brokerPool.createBroker = (options) => identify(createBroker(options), `${instanceId}-${ofTopics}`);
   return PartitionAssigners.roundRobin(config);
 };
+
+/** Who returns may be given a partition that its topic has no more: kafkajs would ask for its first offset, and fail for want of an answer. */
+function withGone(asked: TopicOffsets[], found: TopicOffsets[]): TopicOffsets[] {
+  const offsets = new Map(found.flatMap(({ topic, partitions }) => partitions.map((one) => [partitionName({ topic, partition: one.partition }), one] as const)));
+  return asked.map(({ topic, partitions }) => ({
+    topic,
+    partitions: partitions.map(({ partition }) => offsets.get(partitionName({ topic, partition })) ?? { partition, offset: '0' }),
+  }));
+}
 
 function identify(broker: BrokerInside, groupInstanceId: string): BrokerInside {
   let { lookupRequest } = broker;

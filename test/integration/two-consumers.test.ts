@@ -7,10 +7,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
 import { KafkaConsumer } from '../../src/adapters/kafka-consumer.ts';
 import { access } from '../../src/access.ts';
 import { tables } from '../../src/domain/tables/registry.ts';
-import { tableTopic } from '../../src/domain/topics.ts';
+import { tableTopic, type PartitionRef } from '../../src/domain/topics.ts';
 import { groupMembers, watchFences, type GroupMember } from '../group.ts';
 import { assertVerified, until, useStack, type TestStack } from '../stack.ts';
 
@@ -103,6 +105,35 @@ test('a static member that returns with one more topic is given that topic too',
   };
   assert.deepEqual(await topicsAssigned([first]), [first]);
   assert.deepEqual(await topicsAssigned([first, second]), [first, second].toSorted());
+});
+
+test('a static member whose topic is made anew with fewer partitions reads on, whatever it is given of those that are gone', async () => {
+  const topic = 'test-fewer-partitions';
+  const admin = new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-fewer', logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const make = async (numPartitions: number): Promise<unknown> => admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions }] });
+  /** A session that reads partitions 0 and 1 for two seconds, so that their offsets are written to the group, and of 2 nothing. */
+  const assigned = async (): Promise<number> => {
+    let crash: Error | undefined;
+    const claim = async (refs: PartitionRef[]) => refs.filter(({ partition }) => partition < 2).map((ref) => ({ ...ref, offset: 0n }));
+    const crashed = (error: Error): void => void (crash = error);
+    const options = { ...access.kafka(stack.settings), clientId: 'test', group: topic, instanceId: 'returns', topics: [topic], sessionTimeoutMs: 30_000, concurrency: 1 };
+    const consumer = new KafkaConsumer(options, { claim, process: async () => true, crashed });
+    await consumer.start();
+    await until('partitions are assigned', async () => consumer.assigned.length > 0);
+    await delay(2500);
+    await consumer.stop();
+    assert.equal(crash, undefined);
+    return consumer.assigned.length;
+  };
+  await make(3);
+  assert.equal(await assigned(), 3);
+  await admin.deleteTopics({ topics: [topic] });
+  await until('it is gone', async () => !(await admin.listTopics()).includes(topic));
+  await make(2);
+  assert.deepEqual([await assigned(), await assigned()], [3, 3]);
+  await admin.deleteTopics({ topics: [topic] });
+  await admin.disconnect();
 });
 
 test('of two processes with one instance id the earlier ends, naming the setting', async () => {

@@ -91,7 +91,7 @@ test('records and insights are those of the rules, worked out in exact fractions
       const expected = expectedBatch(shop, start, end);
       assert.deepEqual(insights, expected.insights);
       for (const kind of ['customers', 'products', 'orders'] as const) assert.deepEqual(await recordsIn(outDir, kind), expected[kind]);
-      assert.deepEqual((await readdir(outDir)).sort(), ['customers.parquet', 'orders.parquet', 'products.parquet']);
+      assert.deepEqual((await readdir(outDir)).sort(), ['customers.parquet', 'insights.parquet', 'orders.parquet', 'products.parquet']);
     }),
     // A counterexample is made smaller for so long at most: a run takes a tenth of a second.
     { numRuns: 60, interruptAfterTimeLimit: 40_000 },
