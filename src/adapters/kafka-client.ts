@@ -1,5 +1,5 @@
 /** How every kafkajs client of ours is made, and how its errors become ours. */
-import { Kafka, logLevel, type IHeaders, type SASLOptions } from 'kafkajs';
+import kafkajs, { Kafka, logLevel, type IHeaders, type SASLOptions } from 'kafkajs';
 import { PipelineError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { TlsOptions } from './tls.ts';
@@ -27,8 +27,6 @@ export function createClient({ brokers, clientId, tls, sasl }: KafkaOptions): Ka
 
 /** The driver calls these not retriable, since the same request will not pass; joining the group anew does. */
 const lostMembership = new Set<unknown>(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS']);
-/** Nor this: what a broker that is stopping has still answered. */
-const noCoordinator = 'KafkaJSGroupCoordinatorNotFound';
 
 /** By the driver's own word: what it calls not retriable will not pass by itself. */
 export function translateKafkaError(error: unknown): PipelineError {
@@ -36,7 +34,7 @@ export function translateKafkaError(error: unknown): PipelineError {
   if (root instanceof PipelineError) return root;
   const text = root instanceof Error ? root.message : String(root);
   if (root instanceof Error && 'type' in root && root.type === 'FENCED_INSTANCE_ID') return replacedMember(error);
-  const passes = root instanceof Error && (root.name === noCoordinator || ('type' in root && lostMembership.has(root.type)));
+  const passes = root instanceof kafkajs.KafkaJSGroupCoordinatorNotFound || (root instanceof Error && 'type' in root && lostMembership.has(root.type)); // the first is what a broker that is stopping still answers
   const isFinal = root instanceof Error && 'retriable' in root && root.retriable === false && !passes;
   if (isFinal) return new PipelineError('kafka_refused', `Kafka refused: ${text}`, { cause: error });
   return new PipelineError('kafka_unavailable', `Kafka did not answer: ${text}`, { cause: error });
