@@ -25,7 +25,7 @@ export function registerReset(program: Command): void {
         removed = removeData(dataDir);
       };
       await stopStack(dataDir, { onStopped });
-      console.log(json ? JSON.stringify({ removed, dataDir }) : removed ? `Removed the data in ${dataDir}.` : `No stack was ever started in ${dataDir}: nothing was removed.`);
+      console.log(json ? JSON.stringify({ removed, dataDir }) : removed ? `Removed the data in ${dataDir}.` : `There is no stack in ${dataDir}: nothing was removed.`);
     });
 }
 
