@@ -23,7 +23,6 @@ const quickPauseMs = 150;
 const provenTries = 2;
 const holdTries = 3;
 const chunkIds = 100;
-
 const parkedTries = 3;
 
 /**

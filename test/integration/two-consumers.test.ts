@@ -109,21 +109,32 @@ test('a static member that returns with one more topic is given that topic too',
 
 test('a static member whose topic is made anew with fewer partitions reads on, whatever it is given of those that are gone', async () => {
   const topic = 'test-fewer-partitions';
-  const admin = new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-fewer', logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
+  const kafka = new Kafka({ brokers: [`127.0.0.1:${stack.settings.KAFKA_PORT}`], clientId: 'test-fewer', logLevel: logLevel.NOTHING });
+  const [admin, producer] = [kafka.admin(), kafka.producer()];
+  await Promise.all([admin.connect(), producer.connect()]);
   const make = async (numPartitions: number): Promise<unknown> => admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions }] });
   /** A session that reads partitions 0 and 1 for two seconds, so that their offsets are written to the group, and of 2 nothing. */
   const assigned = async (): Promise<number> => {
     let crash: Error | undefined;
+    let read = 0;
+    await producer.send({ topic, messages: [{ partition: 0, value: 'one more' }] });
     const claim = async (refs: PartitionRef[]) => refs.filter(({ partition }) => partition < 2).map((ref) => ({ ...ref, offset: 0n }));
     const crashed = (error: Error): void => void (crash = error);
     const options = { ...access.kafka(stack.settings), clientId: 'test', group: topic, instanceId: 'returns', topics: [topic], sessionTimeoutMs: 30_000, concurrency: 1 };
-    const consumer = new KafkaConsumer(options, { claim, process: async () => true, crashed });
+    const consumer = new KafkaConsumer(options, {
+      claim,
+      process: async ({ records }) => {
+        read = records.length;
+        return true;
+      },
+      crashed,
+    });
     await consumer.start();
     await until('partitions are assigned', async () => consumer.assigned.length > 0);
     await delay(2500);
     await consumer.stop();
     assert.equal(crash, undefined);
+    assert.ok(read > 0);
     return consumer.assigned.length;
   };
   await make(3);
@@ -133,7 +144,7 @@ test('a static member whose topic is made anew with fewer partitions reads on, w
   await make(2);
   assert.deepEqual([await assigned(), await assigned()], [3, 3]);
   await admin.deleteTopics({ topics: [topic] });
-  await admin.disconnect();
+  await Promise.all([admin.disconnect(), producer.disconnect()]);
 });
 
 test('of two processes with one instance id the earlier ends, naming the setting', async () => {

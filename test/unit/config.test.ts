@@ -113,6 +113,7 @@ test('a secret may be given by a file', () => {
   const cwd = folderWith({ password: 'from-file\n', '.sluice/secrets.env': 'REDIS_PASSWORD=generated\n' });
   const REDIS_PASSWORD_FILE = join(cwd, 'password');
   assert.equal(loadSettings({ REDIS_PASSWORD_FILE }, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
+  assert.equal(loadSettings({ REDIS_PASSWORD_FILE: 'password' }, cwd).REDIS_PASSWORD?.reveal(), 'from-file', 'a relative path is of the project');
   assert.equal(loadSettings({ REDIS_PASSWORD_FILE, REDIS_PASSWORD: 'plain' }, cwd).REDIS_PASSWORD?.reveal(), 'plain');
   writeFileSync(join(cwd, '.env'), `REDIS_PASSWORD_FILE=${REDIS_PASSWORD_FILE}\n`);
   assert.equal(loadStartSettings({}, cwd).REDIS_PASSWORD?.reveal(), 'from-file');
