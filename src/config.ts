@@ -12,8 +12,7 @@ import { unsound } from './domain/setting-pairs.ts';
 const environment: Record<string, string | undefined> = process.env;
 
 const portNumber = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
-const count = (fallback: number, min = 1, max = Number.MAX_SAFE_INTEGER) =>
-  z.coerce.number().int().min(min).max(max).default(fallback);
+const count = (fallback: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(fallback);
 const secret = () =>
   z
     .string()
@@ -106,12 +105,12 @@ export const settings = {
 
   TOPIC_PREFIX: z.string().regex(/^[A-Za-z0-9_-]+$/).default('ecommerce').describe('First part of every change topic'),
   TOPIC_PARTITIONS: count(4, 1, 256).describe('Partitions of each change topic; must not change under a running pipeline'),
-  TOPIC_RETENTION_HOURS: count(168).describe('How long Kafka keeps changes, hours; applied when the topics are made (first start)'),
+  TOPIC_RETENTION_HOURS: count(168, 1, 1_000_000).describe('How long Kafka keeps changes, hours; applied when the topics are made (first start)'),
   EVENT_BYTES_MAX: count(16 * 1024 * 1024, 1024 * 1024, 128 * 1024 * 1024).describe(
     'Largest change event that may travel, bytes; an update carries its row twice (before and after). A larger one stops the connector',
   ),
   CDC_BATCH_ROWS_MAX: count(1000, 1, 2000).describe('Most events one commit may hold'),
-  CDC_BATCH_BYTES_MAX: count(8 * 1024 * 1024, 64 * 1024).describe('Most event bytes one commit may hold (one larger event is a batch of its own)'),
+  CDC_BATCH_BYTES_MAX: count(8 * 1024 * 1024, 64 * 1024, 128 * 1024 * 1024).describe('Most event bytes one commit may hold (one larger event is a batch of its own)'),
   CDC_CHANGES_MAX: count(100, 0, 1000).describe('Entries kept in each cdc:changes:<table> stream'),
   KAFKA_SESSION_TIMEOUT_MS: count(10_000, 6_000, 300_000).describe('A silent consumer loses its partitions after this, milliseconds'),
   KAFKA_INSTANCE_ID: z
@@ -120,19 +119,19 @@ export const settings = {
     .optional()
     .describe('Name of this consumer process in its group, no two alike: one that returns under it within KAFKA_SESSION_TIMEOUT_MS goes on, the others do not stop; the stack names its own'),
   SLUICE_CDC_CONSUMERS: count(1, 1, consumersMax).describe('CDC consumer processes the stack runs; they share the partitions'),
-  WATCHDOG_STALL_MS: count(60_000, 5_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
-  HEARTBEAT_INTERVAL_MS: count(2_000, 500).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
-  CONNECTOR_SILENT_MS: count(60_000, 5_000).describe(
+  WATCHDOG_STALL_MS: count(60_000, 5_000, 86_400_000).describe('A consumer whose offsets stand still this long with work waiting is re-created, milliseconds'),
+  HEARTBEAT_INTERVAL_MS: count(2_000, 500, 600_000).describe('Interval of the heartbeat row that travels the whole pipeline, milliseconds'),
+  CONNECTOR_SILENT_MS: count(60_000, 5_000, 86_400_000).describe(
     'A connector of which nothing arrives for this long although it says RUNNING is restarted, milliseconds; never before six heartbeats are missing. Connect itself takes up to 30 s to call a failed task FAILED',
   ),
-  HEARTBEAT_CHECK_SECONDS: count(30, 10).describe('Interval of the pipelineHeartbeat workflow, seconds'),
-  PG_SLOT_KEEP_MB: count(4096, 64).describe('PostgreSQL keeps at most this much WAL for a stopped pipeline (max_slot_wal_keep_size), MiB'),
+  HEARTBEAT_CHECK_SECONDS: count(30, 10, 86_400).describe('Interval of the pipelineHeartbeat workflow, seconds'),
+  PG_SLOT_KEEP_MB: count(4096, 64, 16 * 1024 * 1024).describe('PostgreSQL keeps at most this much WAL for a stopped pipeline (max_slot_wal_keep_size), MiB'),
 
   BATCH_INTERVAL_SECONDS: count(60, 10, 31 * 86_400).describe('Interval of the scheduled batch, seconds; its windows end at whole multiples of it'),
   BATCH_WINDOW_HOURS: count(24, 1, 24 * 366).describe('Length of the window of a scheduled batch, hours'),
-  BATCH_FAILURES_MOST: count(5).describe('The schedule of the batch is paused after so many failed runs in a row'),
-  BATCH_KEEP_SECONDS: count(300, 10).describe('How long the records of a run stay that another one has taken the place of, seconds'),
-  BATCH_BACKFILL_KEEP_HOURS: count(720).describe('How long the records of a backfilled window stay, hours'),
+  BATCH_FAILURES_MOST: count(5, 1, 10_000).describe('The schedule of the batch is paused after so many failed runs in a row'),
+  BATCH_KEEP_SECONDS: count(300, 10, 31 * 86_400).describe('How long the records of a run stay that another one has taken the place of, seconds'),
+  BATCH_BACKFILL_KEEP_HOURS: count(720, 1, 24 * 366 * 10).describe('How long the records of a backfilled window stay, hours'),
   WORKER_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(17464).describe("Metrics of the worker for Prometheus, on 127.0.0.1; 0 for none"),
   BATCH_POSTGRES_HOST: z.string().min(1).optional().describe('Host the batch extracts from, such as a read replica of the source; without it the source itself'),
   BATCH_POSTGRES_PORT: z.coerce.number().int().min(1).max(65535).optional().describe('Port on BATCH_POSTGRES_HOST; without it POSTGRES_PORT'),
@@ -145,7 +144,7 @@ export const settings = {
   BATCH_MEMORY_MB: count(256, 128, 1024 * 1024).describe('Memory DuckDB may use in a batch run before it spills to disk, MiB; the process takes some 320 more'),
   BATCH_STAGING: z.enum(['redis', 'directory']).default('redis').describe('Where extracted data wait for the next step: in Redis, or in BATCH_STAGING_DIR'),
   BATCH_STAGING_DIR: z.string().min(1).optional().describe('Folder for BATCH_STAGING=directory, the same for every worker; without it staging in SLUICE_DATA_DIR'),
-  BATCH_STAGING_BYTES_MAX: count(1024 * 1024 * 1024, 1024 * 1024).describe('Most bytes one extraction may stage in Redis; more needs BATCH_STAGING=directory'),
+  BATCH_STAGING_BYTES_MAX: count(1024 * 1024 * 1024, 1024 * 1024, 1024 ** 4).describe('Most bytes one extraction may stage in Redis; more needs BATCH_STAGING=directory'),
   BATCH_STAGING_TTL_HOURS: count(6, 1, 24 * 30).describe('Staged data that nobody dropped are gone after this, hours'),
 
   SLUICE_STREAM: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the stream and alerts consumers: figures by minute of event time, anomalies, alerts'),
@@ -167,18 +166,18 @@ export const settings = {
   ALERT_WEBHOOK_SECRET: secret().describe('Key of the signature X-Sluice-Signature; needed with ALERT_WEBHOOK_URL'),
   ALERT_SLACK_URL: secretUrl().describe('Address of a Slack incoming webhook, or of what takes the same; without it no Slack'),
   ALERT_ROUTES_FILE: z.string().min(1).optional().describe('JSON file that says who is told of which alert; without it every configured channel is'),
-  ALERT_ESCALATE_L2_SECONDS: count(300).describe('A HIGH alert that nobody has acknowledged goes to level 2 after this, seconds'),
-  ALERT_ESCALATE_L3_SECONDS: count(900).describe('And to level 3 after this, seconds; more than ALERT_ESCALATE_L2_SECONDS'),
-  ALERT_QUIET_SECONDS: count(1800).describe('An alert without another occurrence for this long is resolved, seconds; low_stock and batch_failed are not, their source says when they are over'),
+  ALERT_ESCALATE_L2_SECONDS: count(300, 1, 31 * 86_400).describe('A HIGH alert that nobody has acknowledged goes to level 2 after this, seconds'),
+  ALERT_ESCALATE_L3_SECONDS: count(900, 1, 31 * 86_400).describe('And to level 3 after this, seconds; more than ALERT_ESCALATE_L2_SECONDS'),
+  ALERT_QUIET_SECONDS: count(1800, 1, 31 * 86_400).describe('An alert without another occurrence for this long is resolved, seconds; low_stock and batch_failed are not, their source says when they are over'),
   ALERT_DELIVERY_SECONDS: count(240, 5, 86_400).describe('How long a channel that does not take a notice is tried, seconds; then the others are told that it fails'),
   ALERT_TIMEOUT_MS: count(10_000, 100, 20_000).describe('How long one attempt waits for the answer of a channel, milliseconds'),
-  ALERT_STORM_MOST: count(10).describe('When more alerts of one type come within a minute, the others are told as one'),
-  ALERT_MAX_AGE_MS: count(6 * 3_600_000, 60_000).describe('An alert about something older than this starts nothing, milliseconds; less than the retention of the Temporal namespace'),
+  ALERT_STORM_MOST: count(10, 1, 1_000_000).describe('When more alerts of one type come within a minute, the others are told as one'),
+  ALERT_MAX_AGE_MS: count(6 * 3_600_000, 60_000, 31 * 86_400_000).describe('An alert about something older than this starts nothing, milliseconds; less than the retention of the Temporal namespace'),
 
   SLUICE_GENERATOR: z.enum(['on', 'off']).default('on').describe('Whether the stack runs the mock data generator'),
   MOCK_DATA_RECORDS_PER_BATCH: count(10, 1, 10_000).describe('Shop actions the generator makes per batch'),
   MOCK_DATA_INTERVAL_SECONDS: z.coerce.number().min(0.01).max(3600).default(1).describe('Pause between generator batches, seconds'),
-  MOCK_DATA_SEED: count(42, 0).describe('Seed of the generated shop: the same seed makes the same shop'),
+  MOCK_DATA_SEED: count(42, 0, Number.MAX_SAFE_INTEGER).describe('Seed of the generated shop: the same seed makes the same shop'),
 } as const;
 
 export const settingsSchema = z.object(settings);

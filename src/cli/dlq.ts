@@ -147,7 +147,7 @@ async function close(options: CloseOptions, command: Command, verb: string, run:
   const chosen = selectLetters(ledger.letters(), selection, settings.TOPIC_PREFIX).filter(({ state }) => state === 'open');
   if (dryRun || chosen.length === 0) {
     const text = chosen.length === 0 ? 'No open dead letter is chosen.' : `${formatLetters(chosen, 0)}\n${verb} would close these. Nothing was changed.`;
-    console.log(json ? JSON.stringify({ dryRun: true, letters: chosen.map(toJson) }, null, 2) : text);
+    console.log(json ? JSON.stringify({ dryRun: dryRun === true, letters: chosen.map(toJson) }, null, 2) : text);
     return;
   }
   if (!yes && (selection.origin === undefined || chosen.length > 1)) {

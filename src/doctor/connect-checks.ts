@@ -17,6 +17,8 @@ export const pluginClass = 'io.debezium.connector.postgresql.PostgresConnector';
 /** The version in stack/pom.xml, with which everything was tried. */
 export const pluginTried = '3.7.0.Final';
 const exactlyOnce = 'exactly.once.support';
+/** Without the plugin Connect cannot be asked about our configuration. */
+const unasked = 'not known without the plugin';
 
 export const connectChecks: readonly Check<ConnectFacts>[] = [
   { name: 'version', judge: ({ version }) => ok(version) },
@@ -35,17 +37,17 @@ export const connectChecks: readonly Check<ConnectFacts>[] = [
   },
   {
     name: 'exactly-once',
-    judge: ({ errors }) =>
+    judge: ({ errors, plugin }) =>
       errors[exactlyOnce]
         ? problem(errors[exactlyOnce].join(' '), 'Set exactly.once.source.support=enabled on every worker: with "preparing" first in one rolling restart, with "enabled" in a second.')
-        : ok('supported'),
+        : ok(plugin === null ? unasked : 'supported'),
   },
   {
     name: 'configuration',
     madeByStart: true,
-    judge: ({ errors }) => {
+    judge: ({ errors, plugin }) => {
       const wrong = Object.entries(errors).filter(([name]) => name !== exactlyOnce);
-      if (wrong.length === 0) return ok('accepted');
+      if (wrong.length === 0) return ok(plugin === null ? unasked : 'accepted');
       return problem(wrong.map(([name, texts]) => `${name}: ${texts.join(' ')}`).join('; '), 'Connect must reach PostgreSQL as sluice_replication, with SLUICE_REPLICATION_PASSWORD in its own environment and config.providers=env (docs/production.md).');
     },
   },

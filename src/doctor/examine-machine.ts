@@ -12,13 +12,22 @@ import { judge, type Finding } from './check.ts';
 import { machineChecks, type MachineFacts } from './machine-checks.ts';
 
 export async function examineMachine(settings: Settings): Promise<Finding[]> {
-  return judge('machine', machineChecks, { free: await readFree(settings), tools: await readTools(settings), walKeepMb: isGiven(settings, 'postgres') ? 0 : settings.PG_SLOT_KEEP_MB }, 'now');
+  const facts = { free: await readFree(settings), listed: readListed(settings), tools: await readTools(settings), walKeepMb: isGiven(settings, 'postgres') ? 0 : settings.PG_SLOT_KEEP_MB };
+  return judge('machine', machineChecks, facts, 'now');
 }
 
 async function readFree(settings: Settings): Promise<MachineFacts['free']> {
   const staging = settings.BATCH_STAGING === 'directory' && settings.BATCH_STAGING_DIR ? [{ setting: 'BATCH_STAGING_DIR', folder: access.stagingDir(settings) }] : [];
   const folders = [{ setting: 'SLUICE_DATA_DIR', folder: layoutOf(settings.SLUICE_DATA_DIR).root }, ...staging];
   return Promise.all(folders.map(async (one) => ({ ...one, bytes: await freeBytes(one.folder) })));
+}
+
+function readListed(settings: Settings): MachineFacts['listed'] {
+  const { SLUICE_DATA_DIR: data, SLUICE_TOOLS_DIR: tools } = settings;
+  return [
+    ...(isGiven(settings, 'kafka') ? [] : [{ setting: 'SLUICE_DATA_DIR', folder: data, separators: ',' }]),
+    ...(isGiven(settings, 'kafka') && isGiven(settings, 'connect') ? [] : [{ setting: 'SLUICE_TOOLS_DIR', folder: tools, separators: ',:' }]),
+  ];
 }
 
 async function readTools(settings: Settings): Promise<MachineFacts['tools']> {

@@ -1,4 +1,4 @@
-/** What this machine must have: space, and the programs that the servers it starts need. */
+/** What this machine must have: space, folders that the servers can take, and the programs that the servers it starts need. */
 import { ok, problem, warning, type Check } from './check.ts';
 
 export interface MachineFacts {
@@ -11,6 +11,8 @@ export interface MachineFacts {
     maven?: boolean;
     python?: 'there' | 'no venv' | null | undefined;
   };
+  /** Folders that Kafka and Kafka Connect are told in lists, and what ends a name there; none when neither is started here. */
+  listed: { setting: string; folder: string; separators: string }[];
   /** What the folder of the data should have at least for WAL that waits, MiB; 0 when PostgreSQL is not started here. */
   walKeepMb: number;
 }
@@ -39,6 +41,15 @@ export const machineChecks: readonly Check<MachineFacts>[] = [
       if (python === null) return problem('Python 3 is missing', 'apt install python3 python3-venv');
       if (python === 'no venv') return problem("Python's venv module is missing", 'apt install python3-venv');
       return ok(python ?? 'not needed: Redis and Temporal are not started here, or are fetched');
+    },
+  },
+  {
+    name: 'folders',
+    judge: ({ listed }) => {
+      const split = listed.filter(({ folder, separators }) => [...separators].some((one) => folder.includes(one)));
+      if (split.length === 0) return ok('their names can be told to every server');
+      const says = split.map(({ setting, folder }) => `${setting} is ${folder}`).join(', ');
+      return problem(`${says}: Kafka takes it for several`, `Set ${split.map(({ setting }) => setting).join(' and ')} to a path without comma and colon.`);
     },
   },
   {

@@ -1,6 +1,7 @@
 /** TLS and passwords as Kafka Connect's own clients take them: that of Kafka in the worker, that of PostgreSQL in the connector. */
 import { kafkaSecurity } from '../access-tls.ts';
 import type { Settings } from '../config.ts';
+import { javaProperty } from './template.ts';
 
 const loginModules = { plain: 'plain.PlainLoginModule', 'scram-sha-256': 'scram.ScramLoginModule', 'scram-sha-512': 'scram.ScramLoginModule' } as const;
 
@@ -16,7 +17,7 @@ export function kafkaClientProperties(settings: Settings): string {
       'sasl.jaas.config': `org.apache.kafka.common.security.${loginModules[mechanism]} required username="${quoted(username)}" password="\${env:SLUICE_KAFKA_PASSWORD}";`,
     }),
   };
-  return ['', 'producer.', 'consumer.'].flatMap((prefix) => Object.entries(properties).map(([name, value]) => `\n${prefix}${name}=${value.replaceAll('\\', '\\\\')}`)).join('');
+  return ['', 'producer.', 'consumer.'].flatMap((prefix) => Object.entries(properties).map(([name, value]) => `\n${prefix}${name}=${javaProperty(value)}`)).join('');
 }
 
 /** What those properties name: it stays out of the file. */

@@ -14,7 +14,7 @@ import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import type { StackSettings } from './secrets.ts';
 import type { ServerSpec } from './server-spec.ts';
-import { fillTemplate } from './template.ts';
+import { fillTemplate, javaProperty } from './template.ts';
 import type { Tools } from './tools.ts';
 
 const ownTopics = ['_connect_configs', connectOffsetsTopic, '_connect_status'];
@@ -29,7 +29,7 @@ export function connectServer(settings: StackSettings, tools: Tools): ServerSpec
     command: async () => {
       mkdirSync(run, { recursive: true, mode: 0o700 });
       const configFile = join(run, 'connect.properties');
-      const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: tools.pluginDir };
+      const values = { KAFKA_BROKERS: access.brokers(settings).join(','), CONNECT_LISTEN: loopback, CONNECT_HOST: loopback, CONNECT_PORT: settings.CONNECT_PORT, PLUGIN_DIR: javaProperty(tools.pluginDir) };
       writeFileSync(configFile, `${fillTemplate(readFileSync(inProject('stack/connect.properties'), 'utf8'), values)}${kafkaClientProperties(settings)}\n`);
       return jvmCommand({
         mainClass: 'org.apache.kafka.connect.cli.ConnectDistributed',

@@ -14,7 +14,7 @@ import { probes } from './probes.ts';
 import { inProject, layoutOf } from './project.ts';
 import { runCommand } from './run-command.ts';
 import type { ServerSpec } from './server-spec.ts';
-import { fillTemplate } from './template.ts';
+import { fillTemplate, javaProperty } from './template.ts';
 import type { Tools } from './tools.ts';
 
 const messageSize = 'max.message.bytes';
@@ -35,7 +35,7 @@ export function kafkaServer(settings: Settings, tools: Tools): ServerSpec {
       const values = {
         KAFKA_PORT: settings.KAFKA_PORT,
         KAFKA_CONTROLLER_PORT: await findFreePort(portsOf(settings)),
-        KAFKA_DATA_DIR: storage,
+        KAFKA_DATA_DIR: javaProperty(storage),
         MESSAGE_BYTES_MAX: messageBytesMax,
         REQUEST_BYTES_MAX: requestBytesMax,
       };

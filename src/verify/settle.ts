@@ -9,6 +9,7 @@ import type { Check, Reading } from './checks.ts';
 import type { Difference, DriftWatch } from './drift.ts';
 import type { Parked } from './parked.ts';
 import type { Pipeline } from './pipeline.ts';
+import { pagesOf } from './source.ts';
 
 /** What every part of a comparison works with. */
 export interface Comparison {
@@ -22,7 +23,7 @@ const quickTries = 8;
 const quickPauseMs = 150;
 const provenTries = 2;
 const holdTries = 3;
-const chunkIds = 100;
+const pageIds = 100;
 const parkedTries = 3;
 
 /**
@@ -85,8 +86,8 @@ async function settleAtHold<D extends Difference>(check: Check<D>, ids: string[]
 async function readDiffering<D extends Difference>(check: Check<D>, ids: string[], { parked, drift }: Comparison, source: Queryable): Promise<Map<string, Reading<D>>> {
   const differing = new Map<string, Reading<D>>();
   const share = await parked.share();
-  for (let from = 0; from < ids.length; from += chunkIds) {
-    for (const [id, { version, differences }] of await check.read(ids.slice(from, from + chunkIds), source, share)) {
+  for (const page of await pagesOf(source, check.table, ids, pageIds)) {
+    for (const [id, { version, differences }] of await check.read(page, source, share)) {
       const real = differences.filter((difference) => !drift.isDrift(difference));
       if (real.length > 0) differing.set(id, { version, differences: real });
     }

@@ -44,21 +44,37 @@ const pageBytesMax = 8 * 1024 * 1024;
 
 /** Pages of at most `rowsMax` ids of a table in key order; the rows of a page hold few bytes together, or it is one row. */
 export async function* idPages(source: Queryable, table: string, rowsMax: number): AsyncGenerator<string[]> {
-  const bytes = (await readColumns(source, table)).flatMap(bytesSql).join(' + ') || '0';
-  const page = `SELECT t.id::text, (${bytes})::float8 AS bytes FROM public.${table} t WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`;
+  const page = `${await sizesSql(source, table)} WHERE t.id > $1::bigint ORDER BY t.id LIMIT $2`;
   for (let last = String(-(2n ** 63n)); ;) {
-    const rows = await source.query<{ id: string; bytes: number }>(page, [last, rowsMax]);
-    yield* cutByBytes(rows);
+    const rows = await source.query<Size>(page, [last, rowsMax]);
+    yield* cutPages(rows, rowsMax);
     if (rows.length < rowsMax) return;
     last = rows.at(-1)!.id;
   }
 }
 
-function* cutByBytes(rows: { id: string; bytes: number }[]): Generator<string[]> {
+/** The same pages of these ids, in their order; one that the table does not have takes no room. */
+export async function pagesOf(source: Queryable, table: string, ids: string[], rowsMax: number): Promise<string[][]> {
+  const rows = await source.query<Size>(`${await sizesSql(source, table)} WHERE t.id = ANY ($1::bigint[])`, [ids.filter(isBigint)]);
+  const sizes = new Map(rows.map(({ id, bytes }) => [id, bytes]));
+  return [...cutPages(ids.map((id) => ({ id, bytes: sizes.get(id) ?? 0 })), rowsMax)];
+}
+
+interface Size {
+  id: string;
+  bytes: number;
+}
+
+async function sizesSql(source: Queryable, table: string): Promise<string> {
+  const bytes = (await readColumns(source, table)).flatMap(bytesSql).join(' + ') || '0';
+  return `SELECT t.id::text, (${bytes})::float8 AS bytes FROM public.${table} t`;
+}
+
+function* cutPages(rows: Size[], rowsMax: number): Generator<string[]> {
   let ids: string[] = [];
   let sum = 0;
   for (const { id, bytes } of rows) {
-    if (ids.length > 0 && sum + bytes > pageBytesMax) {
+    if (ids.length === rowsMax || (ids.length > 0 && sum + bytes > pageBytesMax)) {
       yield ids;
       ids = [];
       sum = 0;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSettings } from '../../src/config.ts';
 import { connectorConfig } from '../../src/stack/connector.ts';
-import { fillTemplate } from '../../src/stack/template.ts';
+import { fillTemplate, javaProperty } from '../../src/stack/template.ts';
 
 const settings = loadSettings({ POSTGRES_PORT: '5555', POSTGRES_DB: 'shop', TOPIC_PREFIX: 'eu', HEARTBEAT_INTERVAL_MS: '700' }, '/nonexistent');
 
@@ -27,6 +27,10 @@ test('debezium/README.md explains every key of the connector and no other', () =
   const explained = rows.flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, key]) => key));
   assert.equal(explained.length, new Set(explained).size);
   assert.deepEqual(new Set(explained), new Set(Object.keys(connectorConfig(settings))));
+});
+
+test('a value is written as Java reads properties', () => {
+  assert.equal(javaProperty('/srv/müll – 倉\\a'), '/srv/m\\u00fcll \\u2013 \\u5009\\\\a');
 });
 
 test('a template with an unknown placeholder is refused', () => {

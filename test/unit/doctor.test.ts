@@ -134,15 +134,19 @@ test('Temporal: namespace, retention, search attributes', () => {
 });
 
 const free = (bytes: number): MachineFacts['free'] => [{ setting: 'SLUICE_DATA_DIR', folder: '/data', bytes }];
-const machine = examiner<MachineFacts>(machineChecks, { free: free(10_000 * mebi), tools: { java: { program: 'java', major: 17 }, maven: true, python: 'there' }, walKeepMb: 4096 });
+const machine = examiner<MachineFacts>(machineChecks, { free: free(10_000 * mebi), listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/é b:c', separators: ',' }], tools: { java: { program: 'java', major: 17 }, maven: true, python: 'there' }, walKeepMb: 4096 });
 
-test('this machine: tools with the package that brings them, and space', () => {
+test('this machine: tools with the package that brings them, folders and space', () => {
   assert.deepEqual(machine({ tools: { java: { program: 'java', major: null }, maven: false, python: null } }), {
     levels: ['Java problem', 'Maven problem', 'Python problem'],
     fixes: 'apt install openjdk-17-jre-headless\napt install maven\napt install python3 python3-venv',
   });
   assert.deepEqual(machine({ tools: { java: { program: 'java', major: 11 }, python: 'no venv' } }).levels, ['Java problem', 'Python problem']);
   assert.deepEqual(machine({ tools: {} }).levels, []);
+  assert.deepEqual(machine({ listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/a,b', separators: ',' }, { setting: 'SLUICE_TOOLS_DIR', folder: '/a:b', separators: ',:' }] }), {
+    levels: ['folders problem'],
+    fixes: 'Set SLUICE_DATA_DIR and SLUICE_TOOLS_DIR to a path without comma and colon.',
+  });
   assert.deepEqual(machine({ free: free(500 * mebi) }).levels, ['disk problem']);
   assert.deepEqual(machine({ free: free(2000 * mebi) }).levels, ['disk warning']);
   assert.deepEqual(machine({ free: free(2000 * mebi), walKeepMb: 0 }).levels, []);
