@@ -25,8 +25,8 @@ async function readFree(settings: Settings): Promise<MachineFacts['free']> {
 function readListed(settings: Settings): MachineFacts['listed'] {
   const { SLUICE_DATA_DIR: data, SLUICE_TOOLS_DIR: tools } = settings;
   return [
-    ...(isGiven(settings, 'kafka') ? [] : [{ setting: 'SLUICE_DATA_DIR', folder: data, separators: ',' }]),
-    ...(isGiven(settings, 'kafka') && isGiven(settings, 'connect') ? [] : [{ setting: 'SLUICE_TOOLS_DIR', folder: tools, separators: ',:' }]),
+    ...(isGiven(settings, 'kafka') ? [] : [{ setting: 'SLUICE_DATA_DIR', folder: data, separators: [','] }]),
+    ...(isGiven(settings, 'kafka') && isGiven(settings, 'connect') ? [] : [{ setting: 'SLUICE_TOOLS_DIR', folder: tools, separators: [',', ':'] }]),
   ];
 }
 

@@ -12,7 +12,7 @@ export interface MachineFacts {
     python?: 'there' | 'no venv' | null | undefined;
   };
   /** Folders that Kafka and Kafka Connect are told in lists, and what ends a name there; none when neither is started here. */
-  listed: { setting: string; folder: string; separators: string }[];
+  listed: { setting: string; folder: string; separators: string[] }[];
   /** What the folder of the data should have at least for WAL that waits, MiB; 0 when PostgreSQL is not started here. */
   walKeepMb: number;
 }
@@ -46,7 +46,7 @@ export const machineChecks: readonly Check<MachineFacts>[] = [
   {
     name: 'folders',
     judge: ({ listed }) => {
-      const split = listed.filter(({ folder, separators }) => [...separators].some((one) => folder.includes(one)));
+      const split = listed.filter(({ folder, separators }) => separators.some((one) => folder.includes(one)));
       if (split.length === 0) return ok('their names can be told to every server');
       const says = split.map(({ setting, folder }) => `${setting} is ${folder}`).join(', ');
       return problem(`${says}: Kafka takes it for several`, `Set ${split.map(({ setting }) => setting).join(' and ')} to a path without comma and colon.`);

@@ -134,7 +134,7 @@ test('Temporal: namespace, retention, search attributes', () => {
 });
 
 const free = (bytes: number): MachineFacts['free'] => [{ setting: 'SLUICE_DATA_DIR', folder: '/data', bytes }];
-const machine = examiner<MachineFacts>(machineChecks, { free: free(10_000 * mebi), listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/é b:c', separators: ',' }], tools: { java: { program: 'java', major: 17 }, maven: true, python: 'there' }, walKeepMb: 4096 });
+const machine = examiner<MachineFacts>(machineChecks, { free: free(10_000 * mebi), listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/é b:c', separators: [','] }], tools: { java: { program: 'java', major: 17 }, maven: true, python: 'there' }, walKeepMb: 4096 });
 
 test('this machine: tools with the package that brings them, folders and space', () => {
   assert.deepEqual(machine({ tools: { java: { program: 'java', major: null }, maven: false, python: null } }), {
@@ -143,7 +143,7 @@ test('this machine: tools with the package that brings them, folders and space',
   });
   assert.deepEqual(machine({ tools: { java: { program: 'java', major: 11 }, python: 'no venv' } }).levels, ['Java problem', 'Python problem']);
   assert.deepEqual(machine({ tools: {} }).levels, []);
-  assert.deepEqual(machine({ listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/a,b', separators: ',' }, { setting: 'SLUICE_TOOLS_DIR', folder: '/a:b', separators: ',:' }] }), {
+  assert.deepEqual(machine({ listed: [{ setting: 'SLUICE_DATA_DIR', folder: '/a,b', separators: [','] }, { setting: 'SLUICE_TOOLS_DIR', folder: '/a:b', separators: [',', ':'] }] }), {
     levels: ['folders problem'],
     fixes: 'Set SLUICE_DATA_DIR and SLUICE_TOOLS_DIR to a path without comma and colon.',
   });
