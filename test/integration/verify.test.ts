@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { requireSecret } from '../../src/config.ts';
+import { pagesOf } from '../../src/verify/source.ts';
 import { assertVerified, runSluice, until, useStack, verify, type TestStack } from '../stack.ts';
 import { damageReplica, insertVictims, namedBy } from './verify-mutations.ts';
 
@@ -109,6 +110,16 @@ test('every row of every table is compared', async () => {
   const slack = Math.abs((await rowsOf()) - before) + 50; // the shop goes on: removals and insertions may balance
   assert.ok(Math.abs(rows.checked - before) <= slack, `${rows.checked} of ${before} rows`);
   assert.ok(Math.abs(sets.checked - (await count('customers'))) <= slack, `${sets.checked} sets`);
+});
+
+test('suspects are looked at again in pages that hold few bytes, those that the source does not have too', async () => {
+  const large = await stack.db.query<{ id: string }>(
+    `INSERT INTO customers (first_name, last_name, email, address) SELECT 'La', 'Rge', gen_random_uuid() || '@example.com', repeat('x', 3 << 20) FROM generate_series(1, 5) RETURNING id::text`,
+  );
+  const ids = [...large.map(({ id }) => id), '-1', 'none'];
+  assert.deepEqual(await pagesOf(stack.db, 'customers', ids, 100), [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
+  assert.deepEqual(await pagesOf(stack.db, 'customers', ids, 1), ids.map((id) => [id]));
+  await stack.db.query(`DELETE FROM customers WHERE id = ANY ($1::bigint[])`, [large.map(({ id }) => id)]);
 });
 
 test('a server that does not answer: exit code 3 and a message that names it', async () => {
